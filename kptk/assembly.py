@@ -1,0 +1,75 @@
+"""Refuses parts that do not fit together, from the facts in their specs and without importing Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kptk.config import RunConfig
+from kptk.errors import UsageError
+
+
+def check(config: RunConfig) -> None:
+    """Raise if the parts of a configuration cannot work together.
+
+    Args:
+        config: a resolved configuration.
+
+    Raises:
+        UsageError: with one sentence for each misfit, naming both parts.
+    """
+    misfits = list(_misfits(config))
+    if misfits:
+        raise UsageError("\n".join(misfits))
+
+
+def _misfits(config: RunConfig) -> Iterator[str]:
+    assert config.objective.offer and config.backbone.offer and config.data.offer
+    objective, backbone, data = config.objective.offer, config.backbone.offer, config.data.offer
+    if objective.spec.inputs and backbone.spec.inputs not in objective.spec.inputs:
+        yield (
+            f"objective {objective.id} works on {' or '.join(objective.spec.inputs)} but backbone {backbone.id} takes "
+            f"{backbone.spec.inputs}. See: kptk list backbones"
+        )
+    if data.spec.inputs != backbone.spec.inputs:
+        yield (
+            f"backbone {backbone.id} takes {backbone.spec.inputs} but data {data.id} holds {data.spec.inputs}. "
+            "Choose a backbone for that input: kptk list backbones"
+        )
+    if objective.spec.features != backbone.spec.features and objective.spec.features != "vector":
+        yield (
+            f"objective {objective.id} needs a backbone that returns a {objective.spec.features} but {backbone.id} "
+            f"returns a {backbone.spec.features}. See: kptk list backbones"
+        )
+    if objective.spec.labels and not data.spec.labels:
+        yield f"objective {objective.id} learns from labels but data {data.id} has none."
+    batch = config.train.values["batch_size"]
+    if batch < objective.spec.min_batch:
+        yield (
+            f"objective {objective.id} needs at least {objective.spec.min_batch} examples a step; "
+            f"--batch-size is {batch}."
+        )
+    yield from _preprocessor_misfits(config)
+
+
+def _preprocessor_misfits(config: RunConfig) -> Iterator[str]:
+    assert config.objective.offer and config.backbone.offer
+    objective, backbone = config.objective.offer, config.backbone.offer
+    if config.preprocessor is None or config.preprocessor.offer is None:
+        if config.views > 1:
+            yield (
+                f"objective {objective.id} needs {config.views} views of each example but there is no preprocessor "
+                "that makes them. Add --preprocessor NAME; see: kptk list preprocessors"
+            )
+        return
+    preprocessor = config.preprocessor.offer
+    if preprocessor.spec.inputs != backbone.spec.inputs:
+        yield (
+            f"preprocessor {preprocessor.id} takes {preprocessor.spec.inputs} but backbone {backbone.id} takes "
+            f"{backbone.spec.inputs}."
+        )
+    made = preprocessor.spec.views
+    if made and made != config.views:
+        yield (
+            f"objective {objective.id} needs {config.views} views of each example but preprocessor {preprocessor.id} "
+            f"makes {made}."
+        )

@@ -1,0 +1,71 @@
+"""The `kptk` command: finds a command's module when it is needed and turns errors into sentences and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+import kptk
+from kptk.errors import KptkError, did_you_mean
+
+COMMANDS = {
+    "train": "kptk.cli.train:train",
+    "evaluate": "kptk.cli.evaluate:evaluate",
+    "embed": "kptk.cli.embed:embed",
+    "views": "kptk.cli.views:views",
+    "list": "kptk.cli.catalogue:list_offers",
+    "show": "kptk.cli.catalogue:show",
+    "cite": "kptk.cli.catalogue:cite",
+    "plugins": "kptk.cli.plugins:plugins",
+}
+
+
+class Failure(click.ClickException):
+    """A kptk error on its way out: its sentence, and its exit code."""
+
+    def __init__(self, error: KptkError) -> None:
+        super().__init__(str(error))
+        self.exit_code = error.exit_code
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands, in the order of the user's work."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the command of the arguments; an unknown one gets a suggestion."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], COMMANDS) or f"Commands: {', '.join(COMMANDS)}."
+            raise click.UsageError(f"no command '{args[0]}'. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; kptk's errors become one sentence and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except KptkError as error:
+            raise Failure(error) from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(kptk.__version__, prog_name="kptk", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Pre-train Keras models on unlabelled data and fine-tune them on the task you have.
+
+    Start with: kptk train --plugin contrastive
+    """

@@ -1,0 +1,196 @@
+"""What data is to kptk: a `Source` that can be read by row number.
+
+Reading by row number is what makes a run resumable: the batch of step 1,234 is a pure function of the seed and the
+step, whichever reader stands behind it.
+"""
+
+from __future__ import annotations
+
+import abc
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kptk.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class BadInput:
+    """One input that could not be used.
+
+    Args:
+        path: the file, or the row of an array.
+        reason: what is wrong with it, in a few words.
+    """
+
+    path: str
+    reason: str
+
+
+class Source(abc.ABC):
+    """Rows of one kind of input, with labels where they are known. Readers of plugins subclass it.
+
+    Attributes:
+        inputs: the kind of input, such as ``"image"``.
+        row_shape: shape of one row.
+        labels: class number of each row, shape ``(rows,)``, or None.
+        class_names: the name of each class number.
+        skipped: rows that were left out because they could not be read.
+    """
+
+    inputs: str = "image"
+    row_shape: tuple[int, ...] = ()
+    labels: NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] = ()
+    skipped: tuple[BadInput, ...] = ()
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """How many rows there are."""
+
+    @abc.abstractmethod
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.generic]:
+        """Read some rows as one batch.
+
+        Args:
+            rows: row numbers, shape ``(batch,)``.
+
+        Returns:
+            The rows in that order, shape ``(batch, *row_shape)``.
+        """
+
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """A text that changes when the content changes, so that a resumed run can tell."""
+
+    @abc.abstractmethod
+    def describe(self) -> str:
+        """One line: what it is, how many rows, their shape."""
+
+    def holdout(self) -> Source | None:
+        """The part that is kept for tests by the data set itself, if it has one."""
+        return None
+
+
+class ArraySource(Source):
+    """Rows that are in memory.
+
+    Args:
+        x: the rows, shape ``(rows, ...)``.
+        y: class numbers or names, shape ``(rows,)``, or None.
+        inputs: the kind of input.
+        name: what to call it in messages.
+        class_names: names of the classes ``0..``; derived from `y` if empty.
+        holdout: the test part, if there is one.
+
+    Example:
+        >>> import numpy as np
+        >>> len(ArraySource(np.zeros((10, 28, 28, 1), "uint8"), inputs="image"))
+        10
+    """
+
+    def __init__(
+        self,
+        x: NDArray[np.generic],
+        y: NDArray[np.generic] | None = None,
+        *,
+        inputs: str = "image",
+        name: str = "array",
+        class_names: Sequence[str] = (),
+        holdout: Source | None = None,
+    ) -> None:
+        import numpy as np
+
+        if y is not None and len(y) != len(x):
+            raise InputError(
+                f"{name}: x has {len(x):,} rows but y has {len(y):,}. Give one label for each row of x."
+            )
+        self.inputs = inputs
+        self.name = name
+        self.row_shape = tuple(int(size) for size in x.shape[1:])
+        self._x = x
+        self._holdout = holdout
+        if y is not None:
+            found, codes = np.unique(y, return_inverse=True)
+            self.class_names = tuple(class_names) or tuple(str(value) for value in found)
+            self.labels = np.asarray(y if class_names else codes, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._x)
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.generic]:
+        """Read some rows as one batch."""
+        return self._x[rows]
+
+    def fingerprint(self) -> str:
+        """Hash of the content."""
+        digest = hashlib.sha256(f"{self._x.shape}{self._x.dtype}".encode())
+        for start in range(0, len(self._x), 4096):
+            digest.update(self._x[start : start + 4096].tobytes())
+        return digest.hexdigest()
+
+    def describe(self) -> str:
+        """One line: what it is, how many rows, their shape."""
+        labels = f", {len(self.class_names)} classes" if self.labels is not None else ", no labels"
+        shape = " x ".join(map(str, self.row_shape))
+        return f"{self.name}: {len(self):,} rows of {shape}{labels}"
+
+    def holdout(self) -> Source | None:
+        """The test part, if there is one."""
+        return self._holdout
+
+
+class Subset(Source):
+    """Some rows of another source.
+
+    Args:
+        source: the whole.
+        rows: the row numbers to keep, in the order wanted.
+        note: how they were chosen, for messages.
+    """
+
+    def __init__(self, source: Source, rows: NDArray[np.int64], note: str) -> None:
+        self.inputs = source.inputs
+        self.row_shape = source.row_shape
+        self.class_names = source.class_names
+        self.skipped = source.skipped
+        self.labels = None if source.labels is None else source.labels[rows]
+        self._source = source
+        self._rows = rows
+        self._note = note
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.generic]:
+        """Read some rows as one batch."""
+        return self._source.read(self._rows[rows])
+
+    def fingerprint(self) -> str:
+        """Hash of the whole's fingerprint and of the rows."""
+        return hashlib.sha256(self._source.fingerprint().encode() + self._rows.tobytes()).hexdigest()
+
+    def describe(self) -> str:
+        """One line: the whole, and how many rows of it."""
+        return f"{self._source.describe()}; {len(self):,} of them ({self._note})"
+
+
+def limited(source: Source, limit: int, seed: int) -> Source:
+    """Return a seeded random part of a source.
+
+    Args:
+        source: the whole.
+        limit: how many rows to keep; 0 keeps all.
+        seed: decides which.
+    """
+    if not limit or limit >= len(source):
+        return source
+    import numpy as np
+
+    rows = np.sort(np.random.default_rng([seed, 7]).choice(len(source), size=limit, replace=False))
+    return Subset(source, rows, f"limit, seed {seed}")

@@ -1,0 +1,121 @@
+"""What the user said, before anything is looked up: one form for the command line, a TOML file and a Python call."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from kptk import errors
+
+PARTS = {"objective": "objective", "backbone": "backbone", "preprocessor": "preprocessor", "data": "dataset"}
+"""The sections that name an offer of a plugin, with the kind of offer."""
+
+SECTIONS = (*PARTS, "train", "probe")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One option as it was written.
+
+    Args:
+        key: ``"section.option"``, or a bare option name that only one section has.
+        value: a text to parse, or a Python value to check.
+        text: whether `value` is text.
+    """
+
+    key: str
+    value: Any
+    text: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Everything that was asked for; later settings win.
+
+    Args:
+        recipe: name of a recipe or plugin.
+        names: the part named for a section, ``{"backbone": "resnet18"}``.
+        data: a path or the name of a data set.
+        settings: options, in the order in which they were given.
+    """
+
+    recipe: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    data: str = ""
+    settings: tuple[Setting, ...] = ()
+
+    def over(self, base: Request) -> Request:
+        """Return `base` with this request's words put over it."""
+        return Request(
+            recipe=self.recipe or base.recipe,
+            names={**base.names, **self.names},
+            data=self.data or base.data,
+            settings=(*base.settings, *self.settings),
+        )
+
+    def with_settings(self, settings: Iterable[Setting]) -> Request:
+        """Return a copy with more settings at the end."""
+        return replace(self, settings=(*self.settings, *settings))
+
+
+def from_toml(path: str | Path) -> Request:
+    """Read a configuration file.
+
+    Args:
+        path: a file as ``--print-config`` writes it; any key may be left out.
+
+    Raises:
+        InputError: if the file is missing or is not TOML.
+        UsageError: if it has a section that does not exist.
+    """
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise errors.InputError(f"no configuration file at {path}. Write one: kptk train --print-config") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise errors.InputError(f"{path} is not a readable TOML file: {error}") from None
+    return from_table(table, str(path))
+
+
+def from_table(table: Mapping[str, Any], origin: str) -> Request:
+    """Read a configuration that is already a nested dictionary.
+
+    Args:
+        table: sections with their options.
+        origin: what to call it in messages.
+
+    Raises:
+        UsageError: if it has a section that does not exist.
+    """
+    names: dict[str, str] = {}
+    settings = []
+    for section, content in table.items():
+        if section == "recipe":
+            continue
+        if section not in SECTIONS or not isinstance(content, Mapping):
+            hint = errors.did_you_mean(section, (*SECTIONS, "recipe"))
+            raise errors.UsageError(
+                f"{origin} has no section '{section}'; it may have: recipe, {', '.join(SECTIONS)}. {hint}".rstrip()
+            )
+        for key, value in content.items():
+            if key == "name" and section in PARTS:
+                names[section] = str(value)
+            else:
+                settings.append(Setting(f"{section}.{key}", value))
+    return Request(recipe=str(table.get("recipe", "")), names=names, settings=tuple(settings))
+
+
+def parse_setting(text: str) -> Setting:
+    """Read one ``-o part.option=value``.
+
+    Raises:
+        UsageError: if there is no ``=``.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise errors.UsageError(f"-o takes part.option=value. Received: '{text}'. Example: -o temperature=0.2")
+    return Setting(key.strip(), value.strip(), text=True)

@@ -1,0 +1,66 @@
+"""The options of the core's own sections: `[train]`, `[data]` and `[probe]` of a configuration."""
+
+from __future__ import annotations
+
+from kptk.spec import Option
+
+TRAIN: tuple[Option, ...] = (
+    Option(name="epochs", type=int, default=20, low=1, help="Passes over the data."),
+    Option(name="batch_size", type=int, default=256, low=1, help="Examples a step."),
+    Option(name="seed", type=int, default=0, low=0, help="Decides initial weights, views and data order."),
+    Option(
+        name="optimizer", type=str, default="adamw", choices=("adamw", "adam", "sgd"), help="Keras optimiser."
+    ),
+    Option(name="learning_rate", default=1e-3, low=0.0, help="Peak learning rate at a batch of 256."),
+    Option(
+        name="lr_scaling",
+        type=str,
+        default="sqrt",
+        choices=("none", "sqrt", "linear"),
+        help="How the learning rate grows with batch_size / 256.",
+    ),
+    Option(name="schedule", type=str, default="cosine", choices=("cosine", "constant"), help="After warm-up."),
+    Option(name="warmup", default=0.1, low=0.0, high=1.0, help="Fraction of the steps spent warming up."),
+    Option(name="weight_decay", default=1e-4, low=0.0, help="Decoupled; not on biases and normalisation."),
+    Option(name="clip_norm", default=0.0, low=0.0, help="Largest norm of the whole gradient; 0 for no limit."),
+    Option(
+        name="dtype",
+        type=str,
+        default="float32",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+        help="Keras dtype policy.",
+    ),
+    Option(name="jit", type=str, default="auto", choices=("auto", "on", "off"), help="Compile with XLA."),
+    Option(name="deterministic", type=bool, default=True, help="Same seed, same bits, on this machine."),
+    Option(
+        name="checkpoint_every",
+        type=int,
+        default=0,
+        low=0,
+        help="Steps between checkpoints besides the one after each epoch; 0 for none.",
+    ),
+    Option(
+        name="stop_on",
+        type=str,
+        default="nan",
+        choices=("nan", "collapse", "never"),
+        help="Stop early when the loss is not a number, or also when the features collapse.",
+    ),
+)
+
+DATA: tuple[Option, ...] = (
+    Option(name="path", type=str, default="", help="Folder or file of your own, read by the reader `name`."),
+    Option(name="limit", type=int, default=0, low=0, help="Use only this many examples; 0 for all."),
+)
+
+PROBE: tuple[Option, ...] = (
+    Option(
+        name="data",
+        type=str,
+        default="",
+        help="Labelled set for a kNN check while training: a path or a name; 'holdout' for the data set's own "
+        "test part; empty for none.",
+    ),
+    Option(name="every", type=int, default=1, low=1, help="Epochs between checks."),
+    Option(name="limit", type=int, default=2000, low=20, help="Examples used at most."),
+)

@@ -1,0 +1,332 @@
+"""What a plugin says about what it offers: frozen data, no code.
+
+A spec names its implementation by a *string target*, ``"package.module:Class"``. The target is imported by
+`Spec.load()` and by nothing earlier, which is why ``kptk --help``, ``list``, ``show`` and the refusal of a wrong
+assembly never import Keras.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from kptk import errors
+
+NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+TARGET = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+SUMMARY_LENGTH = 72
+
+_TRUE = {"true", "yes", "on", "1"}
+_FALSE = {"false", "no", "off", "0"}
+_KINDS_OF_VALUE = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One setting of a part: its name, type, default, bounds and meaning.
+
+    Args:
+        name: the keyword argument of the target that it sets.
+        type: `int`, `float`, `bool` or `str`.
+        default: used when the user says nothing; equal to the target's own default.
+        help: what it does, with its unit.
+        choices: the only values allowed, if not empty.
+        low: the smallest value allowed.
+        high: the largest value allowed.
+        above: a bound that the value must exceed (for a value that must be positive, ``above=0``).
+
+    Example:
+        >>> Option(name="temperature", default=0.1, above=0).parse("0.2")
+        0.2
+    """
+
+    name: str
+    type: type = float
+    default: Any = None
+    help: str = ""
+    choices: tuple[Any, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+
+    @property
+    def rule(self) -> str:
+        """The end of the sentence "`name` must be ..."."""
+        if self.choices:
+            return "one of " + ", ".join(repr(choice) for choice in self.choices)
+        bounds = [
+            text
+            for bound, text in (
+                (self.above, f"above {self.above:g}" if self.above is not None else ""),
+                (self.low, f"at least {self.low:g}" if self.low is not None else ""),
+                (self.high, f"at most {self.high:g}" if self.high is not None else ""),
+            )
+            if bound is not None
+        ]
+        return " ".join(filter(None, (_KINDS_OF_VALUE[self.type], " and ".join(bounds))))
+
+    def parse(self, text: str) -> Any:
+        """Turn the text of a command line into a checked value.
+
+        Args:
+            text: what stood after the ``=``.
+
+        Returns:
+            A value of `type`.
+
+        Raises:
+            UsageError: if the text is not such a value or breaks a bound.
+        """
+        if self.default is None and text.lower() == "none":
+            return None
+        if self.type is bool:
+            word = text.lower()
+            if word not in _TRUE | _FALSE:
+                raise errors.bad_value(self.name, self.rule, text)
+            return word in _TRUE
+        try:
+            value = self.type(text)
+        except ValueError:
+            raise errors.bad_value(self.name, self.rule, text) from None
+        return self.check(value)
+
+    def check(self, value: Any) -> Any:
+        """Return the value as `type` if it keeps the rule.
+
+        Args:
+            value: a Python value, from TOML or a call.
+
+        Raises:
+            UsageError: if it has another type or breaks a bound.
+        """
+        if value is None and self.default is None:
+            return None
+        if self.type is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        right_type = isinstance(value, self.type) and (self.type is bool or not isinstance(value, bool))
+        if not right_type or (self.choices and value not in self.choices) or not self._in_bounds(value):
+            raise errors.bad_value(self.name, self.rule, value)
+        return value
+
+    def _in_bounds(self, value: Any) -> bool:
+        if self.type not in (int, float):
+            return True
+        return (
+            value == value  # not a NaN
+            and (self.low is None or value >= self.low)
+            and (self.high is None or value <= self.high)
+            and (self.above is None or value > self.above)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What every offer has. Plugins yield its subclasses.
+
+    Args:
+        name: lower-case identifier, unique within its plugin and kind.
+        target: ``"package.module:attribute"``; a class, or a function that returns the object.
+        summary: one line of at most 72 characters that ends with a full stop.
+        options: its settings.
+        references: addresses of the papers, arXiv or DOI.
+        aliases: other names it answers to.
+        since: version of the plugin that first had it.
+        deprecated: what to use instead, empty while it is current.
+    """
+
+    kind: ClassVar[str] = ""
+
+    name: str
+    target: str = ""
+    summary: str = ""
+    options: tuple[Option, ...] = ()
+    references: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    since: str = ""
+    deprecated: str = ""
+
+    def option(self, name: str) -> Option:
+        """Return the option of that name.
+
+        Raises:
+            UsageError: if there is none; the message lists those there are.
+        """
+        for option in self.options:
+            if option.name == name:
+                return option
+        raise errors.unknown_option(self.name, name, [option.name for option in self.options])
+
+    def load(self) -> Any:
+        """Import and return the target: the first moment at which Keras is imported."""
+        module, _, attribute = self.target.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def build(self, **arguments: Any) -> Any:
+        """Check the options among the arguments and call the target with all of them.
+
+        Args:
+            **arguments: options of this spec, and whatever else the target takes (such as ``backbone``).
+        """
+        known = {option.name: option for option in self.options}
+        checked = {name: known[name].check(v) if name in known else v for name, v in arguments.items()}
+        return self.load()(**checked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveSpec(Spec):
+    """A training objective: its target is a `kptk.Pretrainer` class called with ``backbone`` and ``views``.
+
+    Args:
+        inputs: the kinds of input it works on; empty for any.
+        views: how many views of each example a step needs; 1 means the example as it is.
+        labels: whether it learns from labels.
+        features: what it needs of the backbone: ``"vector"``, ``"map"`` or ``"sequence"``.
+        min_batch: the smallest batch it can learn from.
+        chance: the formula of the loss of a model that has learned nothing, for people to read.
+        cost: what a step costs beside one supervised step.
+        when: when to use it, in one sentence.
+    """
+
+    kind: ClassVar[str] = "objective"
+
+    inputs: tuple[str, ...] = ()
+    views: int = 1
+    labels: bool = False
+    features: str = "vector"
+    min_batch: int = 1
+    chance: str = ""
+    cost: str = ""
+    when: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackboneSpec(Spec):
+    """A network from inputs to features: its target is called with ``input_shape`` and returns a `keras.Model`.
+
+    Args:
+        inputs: the kind of input it takes.
+        features: what it returns: ``"vector"``, ``"map"`` or ``"sequence"``.
+        min_size: the smallest side, in pixels, or length that it can take; 0 for any.
+    """
+
+    kind: ClassVar[str] = "backbone"
+
+    inputs: str = "image"
+    features: str = "vector"
+    min_size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreprocessorSpec(Spec):
+    """Makes what the model is shown: its target is a `keras.layers.Layer` from a batch to a tuple of views.
+
+    Args:
+        inputs: the kind of input it takes.
+        views: how many views it makes; 0 means as many as the objective asks for, passed as ``views``.
+    """
+
+    kind: ClassVar[str] = "preprocessor"
+
+    inputs: str = "image"
+    views: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategySpec(Spec):
+    """A way to fine-tune: from a backbone and a task to a `keras.Model`.
+
+    Args:
+        inputs: the kinds of input it works on; empty for any.
+        stage: when it runs, ``"finetune"`` or ``"adapt"``.
+    """
+
+    kind: ClassVar[str] = "strategy"
+
+    inputs: tuple[str, ...] = ()
+    stage: str = "finetune"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSpec(Spec):
+    """A task: head, loss, metrics and the form of its predictions.
+
+    Args:
+        inputs: the kinds of input it works on; empty for any.
+        labels: what its labels are: ``"class"``, ``"number"``, ``"mask"``, ``"text"`` or ``""`` for none.
+        features: what it needs of the backbone.
+    """
+
+    kind: ClassVar[str] = "task"
+
+    inputs: tuple[str, ...] = ()
+    labels: str = "class"
+    features: str = "vector"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSpec(Spec):
+    """Data: a named set that ships with a plugin, or a reader of the user's own paths.
+
+    Args:
+        inputs: the kind of input it holds.
+        labels: whether it can hold labels.
+        reads: what paths it reads: file suffixes such as ``".npz"``, and ``"folder"``; empty for a named set.
+        suggests: settings that suit this data, such as ``{"preprocessor.flip": 0.0}`` for digits.
+        samples: how many examples there are, 0 when it depends on the path.
+        licence: the data's licence, in a few words.
+    """
+
+    kind: ClassVar[str] = "dataset"
+
+    inputs: str = "image"
+    labels: bool = False
+    reads: tuple[str, ...] = ()
+    suggests: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    samples: int = 0
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeSpec(Spec):
+    """A named assembly, what ``kptk train --plugin NAME`` runs. It has no target.
+
+    Args:
+        objective: name of the objective.
+        backbone: name of the backbone.
+        preprocessor: name of the preprocessor, empty for none.
+        dataset: name of the data set used when the user gives none.
+        strategy: name of the strategy that fine-tuning uses by default.
+        settings: options that differ from the parts' own defaults, ``{"train.epochs": 40}``.
+        expect: what to expect, with the time: ``"kNN 95 % on digits in 2 min on 2 cores"``.
+    """
+
+    kind: ClassVar[str] = "recipe"
+
+    objective: str = ""
+    backbone: str = ""
+    preprocessor: str = ""
+    dataset: str = ""
+    strategy: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    expect: str = ""
+
+
+SPECS: dict[str, type[Spec]] = {
+    spec.kind: spec
+    for spec in (
+        ObjectiveSpec,
+        BackboneSpec,
+        PreprocessorSpec,
+        StrategySpec,
+        TaskSpec,
+        DatasetSpec,
+        RecipeSpec,
+    )
+}
+"""Every kind of offer, by its name."""
+
+PLURALS: dict[str, str] = {kind: "strategies" if kind == "strategy" else f"{kind}s" for kind in SPECS}
+"""The plural of each kind, which also names its hook: ``kptk_objectives``."""

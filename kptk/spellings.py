@@ -1,0 +1,120 @@
+"""Writes a `RunConfig` as TOML, as a command line and as a Python call."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from kptk.config import RunConfig, resolve, settings_between
+from kptk.discovery import Offer
+from kptk.plugins import Plugins
+from kptk.request import PARTS, Request, Setting
+from kptk.settings import DATA, PROBE, TRAIN
+from kptk.spec import Option
+
+FLAGS = {
+    "train.epochs": "--epochs",
+    "train.batch_size": "--batch-size",
+    "train.seed": "--seed",
+    "data.limit": "--limit",
+}
+
+
+def to_toml(config: RunConfig) -> str:
+    """Write the whole configuration, every option with what it means.
+
+    Args:
+        config: what to write.
+
+    Returns:
+        TOML that ``kptk train --config`` reads back to the same configuration.
+    """
+    import tomlkit
+
+    document = tomlkit.document()
+    if config.recipe:
+        document.add("recipe", tomlkit.item(config.recipe))
+    for name, part in config.sections():
+        table = tomlkit.table()
+        if part.offer:
+            table.add("name", tomlkit.item(part.id))
+        helps = {option.name: option for option in _options(name, part.offer)}
+        for key, value in part.values.items():
+            meaning = helps[key].help
+            if value is None:
+                table.add(tomlkit.comment(f"{key} is not set: {meaning}"))
+                continue
+            item = tomlkit.item(value)
+            if meaning:
+                item.comment(meaning)
+            table.add(key, item)
+        document.add(name, table)
+    return tomlkit.dumps(document)
+
+
+def _options(section: str, offer: Offer | None) -> tuple[Option, ...]:
+    core = {"train": TRAIN, "probe": PROBE, "data": DATA}.get(section, ())
+    return (*core, *(offer.spec.options if offer else ()))
+
+
+def _differences(plugins: Plugins, config: RunConfig) -> tuple[dict[str, str], str, list[Setting]]:
+    """What must be said beside the recipe's name: swapped parts, data and options."""
+    recipe = plugins.find("recipe", config.recipe).spec if config.recipe else None
+    names = {}
+    for section, part in config.sections():
+        if not part.offer or section == "data":
+            continue
+        usual = getattr(recipe, section) if recipe else ""
+        if not usual or plugins.find(PARTS[section], usual).id != part.id:
+            names[section] = part.id
+    data = config.data.values.get("path") or ""
+    if not data and (not recipe or plugins.find("dataset", recipe.dataset).id != config.data.id):
+        data = config.data.id
+    base = resolve(plugins, Request(recipe=config.recipe, names=names, data=data))
+    return names, data, settings_between(base, config)
+
+
+def to_command(plugins: Plugins, config: RunConfig) -> str:
+    """Write the shortest command line that makes this configuration.
+
+    Args:
+        plugins: the registry, to know what the recipe already says.
+        config: what to write.
+    """
+    names, data, settings = _differences(plugins, config)
+    words = ["kptk", "train"]
+    if config.recipe:
+        plugin, _, name = config.recipe.partition("/")
+        words += ["--plugin", plugin if plugin == name else config.recipe]
+    for section, name in names.items():
+        words += [f"--{section}", name]
+    if data:
+        words += ["--data", data]
+    for setting in settings:
+        if setting.key in FLAGS:
+            words += [FLAGS[setting.key], str(setting.value)]
+        else:
+            words += ["-o", f"{setting.key}={_word(setting.value)}"]
+    return shlex.join(words)
+
+
+def to_python(plugins: Plugins, config: RunConfig) -> str:
+    """Write the Python call that makes this configuration.
+
+    Args:
+        plugins: the registry, to know what the recipe already says.
+        config: what to write.
+    """
+    names, data, settings = _differences(plugins, config)
+    arguments = [repr(config.recipe)] if config.recipe else []
+    arguments += [f"{section}={name!r}" for section, name in names.items()]
+    if data:
+        arguments.append(f"data={data!r}")
+    if settings:
+        pairs = ", ".join(f"{setting.key!r}: {setting.value!r}" for setting in settings)
+        arguments.append(f"options={{{pairs}}}")
+    return f"import kptk\n\nkptk.train({', '.join(arguments)})"
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,1 @@
+"""Everything that needs Keras: the only folder of the core that imports it (beside the public test kit)."""

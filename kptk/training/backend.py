@@ -1,0 +1,111 @@
+"""The one shim between kptk and what the three backends do differently."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kptk.errors import UsageError
+
+BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+
+
+def import_keras() -> Any:
+    """Import Keras with a backend that is installed, without TensorFlow's start-up chatter.
+
+    Returns:
+        The `keras` module.
+
+    Raises:
+        UsageError: if no backend is installed, or the one that ``KERAS_BACKEND`` names is not.
+    """
+    if "keras" not in sys.modules:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        _choose_backend()
+        with _quiet_stderr():
+            import keras
+    import keras
+
+    return keras
+
+
+def _choose_backend() -> None:
+    wanted = os.environ.get("KERAS_BACKEND")
+    installed = [name for name, module in BACKENDS.items() if importlib.util.find_spec(module)]
+    if wanted in BACKENDS and wanted not in installed:
+        raise UsageError(
+            f"KERAS_BACKEND is {wanted} but {wanted} is not installed. Install it: pip install 'kptk[{wanted}]'"
+        )
+    if wanted:
+        return
+    if not installed:
+        raise UsageError(
+            "Keras needs TensorFlow, JAX or PyTorch and none is installed. Install one: pip install 'kptk[tensorflow]'"
+        )
+    configured = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
+    if "tensorflow" not in installed and not configured.exists():
+        os.environ["KERAS_BACKEND"] = installed[0]
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Hide what native code writes to the error stream while it starts; show it if the import fails."""
+    sys.stderr.flush()
+    try:
+        saved = os.dup(2)
+    except OSError:  # no error stream, as under some service managers
+        yield
+        return
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(saved, 2)
+            hidden.seek(0)
+            os.write(2, hidden.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def name() -> str:
+    """Name of the backend in use."""
+    import keras
+
+    return str(keras.backend.backend())
+
+
+def make_deterministic() -> None:
+    """Ask the backend for the same bits from the same seed.
+
+    TensorFlow and PyTorch have a switch. JAX on a CPU needs none.
+    """
+    if name() == "tensorflow":
+        sys.modules["tensorflow"].config.experimental.enable_op_determinism()
+    elif name() == "torch":
+        sys.modules["torch"].use_deterministic_algorithms(True, warn_only=True)
+
+
+def sync_state(model: Any) -> None:
+    """Bring a model's variables up to date inside `fit`; JAX keeps them elsewhere between steps.
+
+    Args:
+        model: the `keras.Model` that is being fitted.
+    """
+    if name() == "jax":
+        model.jax_state_sync()
+
+
+def replicas() -> int:
+    """How many replicas share a step; above 1 only under a TensorFlow strategy, where the loss must be scaled."""
+    if name() != "tensorflow":
+        return 1
+    return int(sys.modules["tensorflow"].distribute.get_strategy().num_replicas_in_sync)

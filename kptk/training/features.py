@@ -1,0 +1,78 @@
+"""Features: one vector an example, from any backbone and any source."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from kptk.data import Source
+from kptk.training.preprocessor import Preprocessor
+from kptk.types import Tensor
+
+
+def pooled(features: Tensor) -> Tensor:
+    """Average a feature map ``(batch, h, w, c)`` or sequence ``(batch, t, c)`` to ``(batch, c)``; vectors pass.
+
+    Args:
+        features: what a backbone returned.
+    """
+    rank = len(features.shape)
+    return features if rank == 2 else ops.mean(features, axis=tuple(range(1, rank - 1)))
+
+
+def extract(
+    backbone: keras.Model,
+    preprocessor: Preprocessor | None,
+    source: Source,
+    *,
+    batch_size: int = 256,
+    progress: Any = None,
+) -> NDArray[np.float32]:
+    """Compute the features of every row, in inference mode.
+
+    Args:
+        backbone: the network.
+        preprocessor: prepares raw rows (its `plain` way), or None.
+        source: the rows.
+        batch_size: rows a step.
+        progress: called with the number of rows done, or None.
+
+    Returns:
+        Features, shape ``(rows, dim)``.
+    """
+    encoder = Encoder(backbone, preprocessor)
+    parts = []
+    for start in range(0, len(source), batch_size):
+        rows = np.arange(start, min(start + batch_size, len(source)))
+        parts.append(np.asarray(encoder.predict_on_batch(source.read(rows)), dtype=np.float32))
+        if progress:
+            progress(int(rows[-1]) + 1)
+    return np.concatenate(parts)
+
+
+class Encoder(keras.Model):
+    """Raw inputs to feature vectors, in inference mode: the backbone behind its preprocessor's plain way.
+
+    Args:
+        backbone: the network.
+        preprocessor: prepares raw inputs, or None.
+    """
+
+    def __init__(self, backbone: keras.Model, preprocessor: Preprocessor | None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Features of raw inputs, shape ``(batch, dim)``."""
+        if self.preprocessor is not None:
+            inputs = self.preprocessor.plain(inputs)
+        return ops.cast(pooled(self.backbone(inputs, training=False)), "float32")
+
+    def build(self, input_shape: Any = None) -> None:
+        """Nothing to build: both parts are built."""
+        self.built = True

@@ -1,0 +1,183 @@
+"""`Pretrainer`: the base of every objective. It owns the backbone and the views and does all the bookkeeping."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import keras
+from keras import ops
+
+from kptk.training import backend
+from kptk.training.features import pooled
+from kptk.training.preprocessor import Preprocessor
+from kptk.types import Tensor
+
+
+class Pretrainer(keras.Model, abc.ABC):
+    """Abstract `keras.Model` that teaches a backbone without labels (or with).
+
+    A leaf is one file with the paper's formula as a plain function, and three short methods: `__init__` creates what
+    the objective adds to the backbone, `forward` runs it on the views, `objective_loss` applies the formula. There is
+    no `train_step`: `call` and `compute_loss` work unchanged on TensorFlow, JAX and PyTorch.
+
+    Create every weight in `__init__` (after ``super().__init__``), so that a saved model loads without data.
+
+    Args:
+        backbone: any `keras.Model` from inputs to features; maps and sequences are averaged to vectors.
+        views: a `Preprocessor` that makes the views, or None if inputs already are what the backbone takes.
+        **kwargs: passed to `keras.Model`.
+
+    Example:
+        See `kptk_contrastive.simclr` for a whole objective, and ``docs/writing-a-plugin.md``.
+    """
+
+    def __init__(self, backbone: keras.Model, views: Preprocessor | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.backbone = backbone
+        self.views = views
+
+    # What a leaf writes ------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def forward(self, views: tuple[Tensor, ...], training: bool) -> dict[str, Tensor]:
+        """Run the backbone and the objective's own layers.
+
+        Args:
+            views: the views of the batch, each ``(batch, ...)``.
+            training: whether batch statistics and dropout are on.
+
+        Returns:
+            Named tensors for `objective_loss`. The one called ``"embeddings"``, if there is one, is watched for
+            collapse.
+        """
+
+    @abc.abstractmethod
+    def objective_loss(self, outputs: dict[str, Tensor], labels: Tensor | None) -> Tensor:
+        """Apply the formula.
+
+        Args:
+            outputs: what `forward` returned.
+            labels: what `fit` got as ``y``, or None.
+
+        Returns:
+            A scalar.
+        """
+
+    def chance_loss(self, batch_size: int) -> float | None:
+        """Loss of a model that has learned nothing, or None where there is no such number.
+
+        Args:
+            batch_size: examples a step.
+        """
+        del batch_size
+        return None
+
+    def update_state(self, outputs: dict[str, Tensor]) -> None:
+        """Advance teachers, queues and centres, once after the loss of each training step.
+
+        Args:
+            outputs: what `forward` returned.
+        """
+
+    # What the base does ------------------------------------------------------------------------------------------
+
+    @property
+    def feature_dim(self) -> int:
+        """Length of the feature vector that the backbone gives."""
+        return int(self.backbone.output_shape[-1])
+
+    def encode(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """Features of inputs that are already as the backbone takes them.
+
+        Args:
+            inputs: shape ``(batch, ...)``.
+            training: whether batch statistics and dropout are on.
+
+        Returns:
+            Feature vectors, shape ``(batch, feature_dim)``.
+        """
+        return pooled(self.backbone(inputs, training=training))
+
+    def encode_views(self, views: tuple[Tensor, ...], training: bool) -> Tensor:
+        """Features of several views of one shape, in a single pass.
+
+        One pass over all views is faster than one pass a view, and batch normalisation then sees all of them.
+
+        Args:
+            views: V tensors of shape ``(batch, ...)``.
+            training: whether batch statistics and dropout are on.
+
+        Returns:
+            Feature vectors, shape ``(V * batch, feature_dim)``, view after view.
+        """
+        return self.encode(ops.concatenate(views, axis=0), training=training)
+
+    def call(self, inputs: Tensor, training: bool = False) -> dict[str, Tensor]:
+        """Make the views and run `forward`."""
+        views = (inputs,) if self.views is None else self.views(inputs)
+        return self.forward(views, training)
+
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Any = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Apply `objective_loss`, add the layers' own losses and, in training, advance the state."""
+        del x, sample_weight
+        loss = self.objective_loss(y_pred, y)
+        for extra in self.losses:
+            loss = loss + ops.cast(extra, loss.dtype)
+        if training:
+            self.update_state(y_pred)
+        # Overriding compute_loss bypasses Keras' own scaling for a TensorFlow strategy with several replicas.
+        replicas = backend.replicas()
+        return loss / replicas if replicas > 1 else loss
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Train, after a look at the inputs if they are an array; otherwise exactly `keras.Model.fit`."""
+        if self.views is not None and hasattr(x, "shape") and hasattr(x, "dtype"):
+            self.views.check(x)
+        return super().fit(x, *args, **kwargs)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Nothing to build: `__init__` created every weight."""
+        self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the backbone and the views; a leaf adds its own arguments."""
+        return {
+            **super().get_config(),
+            "backbone": keras.saving.serialize_keras_object(self.backbone),
+            "views": keras.saving.serialize_keras_object(self.views),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Pretrainer:
+        """Rebuild the model, with its backbone and views."""
+        config = dict(config)
+        for key in ("backbone", "views"):
+            config[key] = keras.saving.deserialize_keras_object(config[key], custom_objects=custom_objects)
+        return cls(**config)
+
+
+def mlp(layers: tuple[int, ...], input_dim: int, *, batch_norm: bool, name: str) -> keras.Sequential:
+    """A built perceptron for projections and predictions; its last layer is linear and without bias if normalised.
+
+    Args:
+        layers: width of each layer.
+        input_dim: length of the input vectors.
+        batch_norm: whether each layer is followed by batch normalisation.
+        name: name of the model.
+    """
+    stack: list[Any] = [keras.Input((input_dim,))]
+    for index, width in enumerate(layers):
+        stack.append(keras.layers.Dense(width, use_bias=not batch_norm))
+        if batch_norm:
+            stack.append(keras.layers.BatchNormalization())
+        if index < len(layers) - 1:
+            stack.append(keras.layers.ReLU())
+    return keras.Sequential(stack, name=name)

@@ -1,0 +1,1 @@
+"""Image backbones, views, readers and a bundled data set for kptk."""

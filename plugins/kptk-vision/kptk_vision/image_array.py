@@ -1,0 +1,130 @@
+"""Images in NumPy files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kptk.data import ArraySource, BadInput
+from kptk.errors import InputError
+
+Array = NDArray[np.generic]
+
+
+def image_array(path: str, *, on_bad_input: str = "error") -> ArraySource:
+    """Open an ``.npz`` with ``x`` (and ``y`` where labelled), or an ``.npy`` with images.
+
+    An ``.npz`` may also hold ``x_train, y_train, x_test, y_test``; the test part becomes `holdout`. Nothing is ever
+    unpickled.
+
+    Args:
+        path: the file.
+        on_bad_input: ``"error"`` refuses rows with NaN or infinity, ``"skip"`` leaves them out and lists them.
+
+    Returns:
+        Images ``(height, width, channels)``, integers of 0..255 or floats of 0..1.
+
+    Raises:
+        InputError: if the file is damaged, is pickled, or does not hold images.
+    """
+    arrays = _read(Path(path))
+    x = arrays.get("x", arrays.get("x_train"))
+    y = arrays.get("y", arrays.get("y_train"))
+    if x is None:
+        raise InputError(f"{path} must hold an array called x (and y where labelled). It holds: {', '.join(arrays)}.")
+    holdout = None
+    if "x_test" in arrays:
+        holdout = _source(path, arrays["x_test"], arrays.get("y_test"), on_bad_input, "x_test")
+    return _source(path, x, y, on_bad_input, "x", holdout)
+
+
+def _read(path: Path) -> dict[str, Array]:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"x": loaded}
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except ValueError as error:
+        if "pickle" in str(error).lower():
+            raise InputError(
+                f"{path} holds pickled objects, which could run code, so it is not read. "
+                "Save plain numbers: np.savez(path, x=images.astype('uint8'), y=labels)"
+            ) from None
+        raise InputError(f"{path} is not a readable NumPy file: {error}") from None
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path} is not a readable NumPy file: {error}") from None
+    except Exception as error:  # zipfile.BadZipFile and what a damaged header can cause
+        raise InputError(f"{path} is damaged: {error}") from None
+
+
+def _source(
+    path: str, x: Array, y: Array | None, on_bad_input: str, name: str, holdout: ArraySource | None = None
+) -> ArraySource:
+    x = _images(path, x, name)
+    skipped: list[BadInput] = []
+    if np.issubdtype(x.dtype, np.floating):
+        axes = tuple(range(1, x.ndim))
+        bad = np.flatnonzero(~np.isfinite(x).all(axis=axes))
+        if len(bad) and on_bad_input == "error":
+            raise InputError(
+                f"{path}: {name} has NaN or infinity in {len(bad):,} of {len(x):,} rows, first in row {bad[0]}. "
+                "Mend them, or leave them out: --on-bad-input skip"
+            )
+        skipped = [BadInput(f"{path}[{row}]", "NaN or infinity") for row in bad]
+        good = np.setdiff1d(np.arange(len(x)), bad)
+        x, y = x[good], None if y is None else y[good]
+        x = _in_range(path, x, name)
+    source = ArraySource(x, _labels(path, y, len(x)), name=Path(path).name, holdout=holdout)
+    source.skipped = tuple(skipped)
+    return source
+
+
+def _images(path: str, x: Array, name: str) -> Array:
+    """Check that an array holds images and give it a channel axis."""
+    if x.ndim == 3:
+        x = x[..., None]
+    if x.ndim != 4 or x.shape[-1] not in (1, 3):
+        raise InputError(
+            f"{path}: {name} must have the shape (count, height, width) or (count, height, width, 1 or 3). "
+            f"Received: {x.shape}."
+        )
+    if not len(x):
+        raise InputError(f"{path}: {name} has no rows.")
+    if x.dtype == bool:
+        return x.astype("uint8") * np.uint8(255)
+    if not np.issubdtype(x.dtype, np.integer) and not np.issubdtype(x.dtype, np.floating):
+        raise InputError(f"{path}: {name} must hold numbers. Received: dtype {x.dtype}.")
+    if np.issubdtype(x.dtype, np.integer):
+        if x.min() < 0 or x.max() > 255:
+            raise InputError(f"{path}: integer images must be 0..255. Received: {x.min()}..{x.max()} in {name}.")
+        return x.astype("uint8", copy=False)
+    return x.astype("float32", copy=False)
+
+
+def _in_range(path: str, x: Array, name: str) -> Array:
+    """Floats of 0..1 pass; 0..255 are what they look like and become bytes."""
+    if not len(x):
+        raise InputError(f"{path}: no row of {name} is free of NaN and infinity.")
+    low, high = float(np.min(x)), float(np.max(x))
+    if low >= 0 and 1.5 < high <= 255:
+        return np.rint(x).astype("uint8")
+    if low < -0.5 or high > 1.5:
+        raise InputError(f"{path}: float images must be 0..1 or 0..255. Received: {low:g}..{high:g} in {name}.")
+    return x
+
+
+def _labels(path: str, y: Array | None, rows: int) -> Any:
+    if y is None:
+        return None
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1 or len(y) != rows:
+        raise InputError(f"{path}: y must hold one label for each of the {rows:,} rows of x. Received: {y.shape}.")
+    if np.issubdtype(y.dtype, np.floating) and (not np.isfinite(y).all() or (y != np.rint(y)).any()):
+        raise InputError(f"{path}: y must hold class numbers or names. Received: fractions or NaN.")
+    return y
