@@ -38,7 +38,7 @@ def to_toml(config: RunConfig) -> str:
         table = tomlkit.table()
         if part.offer:
             table.add("name", tomlkit.item(part.id))
-        helps = {option.name: option for option in _options(name, part.offer)}
+        helps = {option.name: option for option in options_of(name, part.offer)}
         for key, value in part.values.items():
             meaning = helps[key].help
             if value is None:
@@ -52,7 +52,13 @@ def to_toml(config: RunConfig) -> str:
     return tomlkit.dumps(document)
 
 
-def _options(section: str, offer: Offer | None) -> tuple[Option, ...]:
+def options_of(section: str, offer: Offer | None) -> tuple[Option, ...]:
+    """Every option of a section: the core's own and those of the offer.
+
+    Args:
+        section: such as ``"data"``.
+        offer: who offers it, or None.
+    """
     core = {"train": TRAIN, "probe": PROBE, "data": DATA}.get(section, ())
     return (*core, *(offer.spec.options if offer else ()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -25,18 +26,12 @@ def pooled(features: Tensor) -> Tensor:
 
 
 def extract(
-    backbone: keras.Model,
-    preprocessor: Preprocessor | None,
-    source: Source,
-    *,
-    batch_size: int = 256,
-    progress: Any = None,
+    encoder: Encoder, source: Source, *, batch_size: int = 256, progress: Callable[[int], None] | None = None
 ) -> NDArray[np.float32]:
     """Compute the features of every row, in inference mode.
 
     Args:
-        backbone: the network.
-        preprocessor: prepares raw rows (its `plain` way), or None.
+        encoder: the network behind its preprocessor.
         source: the rows.
         batch_size: rows a step.
         progress: called with the number of rows done, or None.
@@ -44,11 +39,14 @@ def extract(
     Returns:
         Features, shape ``(rows, dim)``.
     """
-    encoder = Encoder(backbone, preprocessor)
     parts = []
     for start in range(0, len(source), batch_size):
         rows = np.arange(start, min(start + batch_size, len(source)))
-        parts.append(np.asarray(encoder.predict_on_batch(source.read(rows)), dtype=np.float32))
+        batch = source.read(rows)
+        if len(rows) < batch_size:
+            # Every batch has one shape, so that the backend compiles the network once.
+            batch = np.concatenate([batch, np.zeros((batch_size - len(rows), *batch.shape[1:]), batch.dtype)])
+        parts.append(np.asarray(encoder.predict_on_batch(batch), dtype=np.float32)[: len(rows)])
         if progress:
             progress(int(rows[-1]) + 1)
     return np.concatenate(parts)

@@ -1,0 +1,82 @@
+"""Flags that several commands share, and how flags become a `Request`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from kptk.request import Request, Setting, from_toml, parse_setting
+
+PART_FLAGS = ("objective", "backbone", "preprocessor")
+FLAG_SETTINGS = {"epochs": "train.epochs", "batch_size": "train.batch_size", "seed": "train.seed", "limit": "data.limit"}
+
+
+def assembly_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags that say what a run is.
+
+    Args:
+        command: the function of a click command.
+    """
+    flags = [
+        click.option("--plugin", metavar="NAME", default="", help="Plugin or recipe to run; see: kptk list recipes"),
+        click.option("--data", metavar="PATH|NAME", default="", help="Folder, .npz, .npy, or the name of a data set."),
+        click.option("--config", "config_file", metavar="FILE", default="", help="TOML as --print-config writes it."),
+        *(
+            click.option(f"--{part}", metavar="NAME", default="", help=f"Use another {part}; see: kptk list {part}s")
+            for part in PART_FLAGS
+        ),
+        click.option("--seed", metavar="N", default=None, help="Decides weights, views and data order."),
+        click.option("--limit", metavar="N", default=None, help="Use only N examples."),
+        click.option(
+            "--on-bad-input",
+            type=click.Choice(("error", "skip")),
+            default=None,
+            help="Refuse unreadable inputs, or leave them out and list them.",
+        ),
+        click.option(
+            "-o", "--option", "options", multiple=True, metavar="[PART.]NAME=VALUE", help="Set any option; repeatable."
+        ),
+    ]
+    for flag in reversed(flags):
+        command = flag(command)
+    return command
+
+
+def to_request(flags: dict[str, Any]) -> Request:
+    """Put the flags of a command line over its configuration file.
+
+    Args:
+        flags: values by parameter name, as click passes them.
+
+    Returns:
+        What the user said.
+    """
+    base = from_toml(flags["config_file"]) if flags.get("config_file") else Request()
+    settings = [
+        Setting(key, str(flags[flag]), text=True)
+        for flag, key in FLAG_SETTINGS.items()
+        if flags.get(flag) is not None
+    ]
+    if flags.get("on_bad_input"):
+        settings.append(Setting("data.on_bad_input", flags["on_bad_input"], text=True))
+    settings += [parse_setting(text) for text in flags.get("options", ())]
+    names = {part: flags[part] for part in PART_FLAGS if flags.get(part)}
+    said = Request(recipe=flags.get("plugin", ""), names=names, data=flags.get("data", ""), settings=tuple(settings))
+    return said.over(base)
+
+
+def flag_value(arguments: Sequence[str], flag: str) -> str:
+    """Find the value of a flag in raw arguments, in either spelling.
+
+    Args:
+        arguments: the words after the command.
+        flag: such as ``"--plugin"``.
+    """
+    for index, word in enumerate(arguments):
+        if word == flag and index + 1 < len(arguments):
+            return arguments[index + 1]
+        if word.startswith(f"{flag}="):
+            return word.partition("=")[2]
+    return ""

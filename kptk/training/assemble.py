@@ -1,0 +1,155 @@
+"""From a configuration to objects: data, model, optimiser. The first place where a run imports Keras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kptk import errors
+from kptk.config import HOLDOUT, Part, RunConfig, locate
+from kptk.data import Source, limited
+from kptk.plugins import Plugins, load_target
+
+CORE_DATA_OPTIONS = {"path", "limit"}
+
+
+def open_source(part: Part, seed: int) -> Source:
+    """Open the data of a configuration.
+
+    Args:
+        part: the `[data]` section.
+        seed: decides which rows a limit keeps.
+
+    Returns:
+        The rows.
+
+    Raises:
+        InputError: if the data cannot be used.
+    """
+    assert part.offer is not None
+    options = {key: value for key, value in part.values.items() if key not in CORE_DATA_OPTIONS}
+    arguments = [part.values["path"]] if part.offer.spec.reads else []
+    source: Source = load_target(part.offer)(*arguments, **options)  # type: ignore[operator]
+    return limited(source, part.values["limit"], seed)
+
+
+def open_named(plugins: Plugins, data: str, **options: Any) -> Source:
+    """Open data by path or name with the defaults of its reader.
+
+    Args:
+        plugins: the registry.
+        data: a path or the name of a data set.
+        **options: options of the reader; those that it does not have are left out if their value is None.
+    """
+    offer, path = locate(plugins, data)
+    known = {option.name: option for option in offer.spec.options}
+    given = {}
+    for name, value in options.items():
+        if name in known:
+            given[name] = known[name].check(value) if value is not None else known[name].default
+        elif value is not None:
+            raise errors.unknown_option(offer.id, name, list(known))
+    source: Source = load_target(offer)(*([str(path)] if path else []), **given)  # type: ignore[operator]
+    return source
+
+
+def open_probe(plugins: Plugins, config: RunConfig, source: Source) -> Source | None:
+    """Open the labelled data of the kNN check while training, if there is any.
+
+    Args:
+        plugins: the registry.
+        config: the configuration.
+        source: the training data, whose own test part ``"holdout"`` means.
+    """
+    wanted = config.probe.values["data"]
+    if not wanted:
+        return None
+    if wanted == HOLDOUT:
+        holdout = source.holdout()
+        return holdout if holdout is not None and holdout.labels is not None else None
+    size = {"image_size": source.row_shape[0], "channels": source.row_shape[-1]} if len(source.row_shape) == 3 else {}
+    return open_like(plugins, wanted, source.row_shape, size)
+
+
+def open_like(plugins: Plugins, data: str, row_shape: tuple[int, ...], size: dict[str, Any]) -> Source:
+    """Open data in the shape that a model takes, or say that it does not fit.
+
+    Args:
+        plugins: the registry.
+        data: a path or the name of a data set.
+        row_shape: what the model takes.
+        size: the reader's options that ask for that shape, used if the reader has them.
+    """
+    offer, _ = locate(plugins, data)
+    known = {option.name for option in offer.spec.options}
+    source = open_named(plugins, data, **{key: value for key, value in size.items() if key in known})
+    if tuple(source.row_shape) != tuple(row_shape):
+        raise errors.InputError(
+            f"{source.describe()}: the model takes rows of {' x '.join(map(str, row_shape))}. "
+            "Give data of that shape, or a folder of images, which is resized."
+        )
+    return source
+
+
+def build_preprocessor(part: Part | None, views: int, seed: int | None) -> Any:
+    """Build the layer that makes the views.
+
+    Args:
+        part: the `[preprocessor]` section, or None.
+        views: how many views the objective needs.
+        seed: of its random numbers.
+    """
+    if part is None or part.offer is None:
+        return None
+    return load_target(part.offer)(views=views, seed=seed, **part.values)  # type: ignore[operator]
+
+
+def build_backbone(part: Part, input_shape: tuple[int, ...]) -> Any:
+    """Build the backbone, or say why it cannot take such inputs.
+
+    Args:
+        part: the `[backbone]` section.
+        input_shape: shape of one input.
+
+    Raises:
+        UsageError: if the inputs are too small for it.
+    """
+    assert part.offer is not None
+    spec = part.offer.spec
+    sides = input_shape[:-1] if spec.inputs == "image" else input_shape[:1]
+    if spec.min_size and min(sides, default=0) < spec.min_size:
+        raise errors.UsageError(
+            f"backbone {part.id} needs inputs of at least {spec.min_size} pixels a side. Received: {input_shape}."
+        )
+    return load_target(part.offer)(input_shape, **part.values)  # type: ignore[operator]
+
+
+def view_shape(config: RunConfig, source: Source) -> tuple[int, ...]:
+    """Shape of what the backbone takes: that of the rows, at the size that the preprocessor makes.
+
+    Args:
+        config: the configuration.
+        source: the data.
+    """
+    size = config.preprocessor.values.get("size", 0) if config.preprocessor else 0
+    if size and len(source.row_shape) == 3:
+        return (size, size, source.row_shape[-1])
+    return source.row_shape
+
+
+def build_model(config: RunConfig, source: Source) -> Any:
+    """Build the pretrainer: objective around backbone and views.
+
+    Args:
+        config: the configuration.
+        source: the data, for the shape of the inputs.
+
+    Returns:
+        A `kptk.Pretrainer`, not compiled.
+    """
+    assert config.objective.offer is not None
+    views = build_preprocessor(config.preprocessor, config.views, config.train.values["seed"])
+    backbone = build_backbone(config.backbone, view_shape(config, source))
+    target = load_target(config.objective.offer)
+    # An objective that lets the user choose how many views hands that number to the preprocessor.
+    arguments = {key: value for key, value in config.objective.values.items() if key != "views"}
+    return target(backbone, views, **arguments)  # type: ignore[operator]

@@ -1,0 +1,167 @@
+"""Health of a run: are the features alive, is the loss below chance, and what to say about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from kptk.training import backend
+from kptk.training.features import pooled
+
+COLLAPSED_SPREAD = 0.05
+"""Below this share of an evenly spread representation, features count as collapsed."""
+COLLAPSED_RANK = 1.5
+LEARNED_SHARE = 0.01
+"""The loss must fall by this share of its first value before a run counts as learning."""
+MAX_ROWS = 512
+
+
+def feature_spread(features: NDArray[np.floating[Any]]) -> float:
+    """Standard deviation of unit-length features, times √dim: 1 when they fill the sphere, 0 when all are the same.
+
+    Args:
+        features: shape ``(rows, dim)``.
+
+    References:
+        https://arxiv.org/abs/2011.10566, section 4.1
+    """
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    unit = features / np.maximum(length, 1e-12)
+    return float(unit.std(axis=0).mean() * math.sqrt(features.shape[1]))
+
+
+def effective_rank(features: NDArray[np.floating[Any]]) -> float:
+    """RankMe: the exponential of the entropy of the singular values, from 1 to ``min(rows, dim)``.
+
+    Args:
+        features: shape ``(rows, dim)``.
+
+    References:
+        https://arxiv.org/abs/2210.02885, equation 1
+    """
+    values = np.linalg.svd(features.astype(np.float64), compute_uv=False)
+    total = values.sum()
+    if not np.isfinite(total) or total <= 0:
+        return 0.0
+    share = values / total + 1e-7
+    return float(np.exp(-(share * np.log(share)).sum()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of a run, for people and programs.
+
+    Args:
+        status: ``"healthy"``, ``"collapsed"``, ``"not learning"`` or ``"diverged"``.
+        sentence: what happened and what to do.
+    """
+
+    status: str
+    sentence: str
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.status == "healthy"
+
+
+def judge(
+    *,
+    first_loss: float,
+    losses: Sequence[float],
+    chance: float | None,
+    spread: float | None = None,
+    rank: float | None = None,
+) -> Verdict:
+    """Judge a run by its losses and the health of its features.
+
+    Args:
+        first_loss: loss of the first step.
+        losses: mean loss of each epoch.
+        chance: loss of a model that has learned nothing, if the objective has such a number.
+        spread: `feature_spread` at the end, if known.
+        rank: `effective_rank` at the end, if known.
+
+    Returns:
+        The verdict.
+    """
+    last = losses[-1] if losses else first_loss
+    against = f", chance is {chance:.3f}" if chance is not None else ""
+    if not math.isfinite(last) or (spread is not None and not math.isfinite(spread)):
+        return Verdict(
+            status="diverged",
+            sentence=f"The run diverged: the loss became {last}. Use a smaller learning rate (-o train.learning_rate=) or "
+            "limit the gradient (-o train.clip_norm=1).",
+        )
+    if spread is not None and rank is not None and (spread < COLLAPSED_SPREAD or rank < COLLAPSED_RANK):
+        return Verdict(
+            status="collapsed",
+            sentence=f"The features collapsed: they are nearly the same for every input (spread {spread:.3f} of 1, "
+            f"effective rank {rank:.1f}), whatever the loss says ({last:.3f}{against}). Use a smaller learning rate, a "
+            "larger batch or stronger views.",
+        )
+    fell = (first_loss - last) / max(abs(first_loss), 1e-12)
+    if not fell > LEARNED_SHARE:
+        return Verdict(
+            status="not learning",
+            sentence=f"The model is not learning: the loss went from {first_loss:.3f} to {last:.3f}{against}. Raise the "
+            "learning rate or train longer; look at the views (kptk views) for ones that share nothing.",
+        )
+    features = f"; features are alive (spread {spread:.2f}, effective rank {rank:.1f})" if spread is not None else ""
+    return Verdict(
+        status="healthy",
+        sentence=f"The model is learning: the loss fell from {first_loss:.3f} to {last:.3f}{against}{features}.",
+    )
+
+
+class HealthCallback(keras.callbacks.Callback):
+    """Measures feature spread and effective rank after each epoch and adds them to the logs.
+
+    Works with any `kptk.Pretrainer` in plain `model.fit`. List it before callbacks that read the logs.
+
+    Args:
+        inputs: raw inputs to look at, shape ``(rows, ...)``; at most 512 are used.
+        stop_on_collapse: whether to end training when the features have collapsed.
+
+    Example:
+        >>> import numpy as np
+        >>> HealthCallback(np.zeros((600, 28, 28, 1), "uint8")).inputs.shape
+        (512, 28, 28, 1)
+    """
+
+    def __init__(self, inputs: NDArray[np.generic], *, stop_on_collapse: bool = False) -> None:
+        super().__init__()
+        self.inputs = inputs[:MAX_ROWS]
+        self.stop_on_collapse = stop_on_collapse
+
+    def measure(self) -> dict[str, float]:
+        """Compute the figures now.
+
+        Returns:
+            ``feature_spread`` and ``effective_rank``.
+        """
+        backend.sync_state(self.model)
+        inputs = self.inputs
+        if self.model.views is not None:
+            inputs = self.model.views.plain(inputs)
+        features = keras.ops.convert_to_numpy(pooled(self.model.backbone(inputs, training=False)))
+        features = np.asarray(features, dtype=np.float32)
+        if not np.isfinite(features).all():
+            return {"feature_spread": math.nan, "effective_rank": math.nan}
+        return {"feature_spread": feature_spread(features), "effective_rank": effective_rank(features)}
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Add the figures to the epoch's logs."""
+        del epoch
+        figures = self.measure()
+        if logs is not None:
+            logs.update(figures)
+        collapsed = figures["feature_spread"] < COLLAPSED_SPREAD or figures["effective_rank"] < COLLAPSED_RANK
+        if self.stop_on_collapse and collapsed:
+            self.model.stop_training = True

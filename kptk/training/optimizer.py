@@ -1,0 +1,82 @@
+"""The optimiser of a run, from the options of `[train]`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+REFERENCE_BATCH = 256
+SCALING = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}
+
+
+def peak_learning_rate(train: Mapping[str, Any]) -> float:
+    """The learning rate after warm-up: the option, scaled with the batch.
+
+    Args:
+        train: options of `[train]`.
+    """
+    return float(train["learning_rate"] * (train["batch_size"] / REFERENCE_BATCH) ** SCALING[train["lr_scaling"]])
+
+
+@keras.saving.register_keras_serializable(package="kptk")
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, then half a cosine to zero, or constant.
+
+    Args:
+        peak: learning rate at the end of the warm-up.
+        warmup_steps: steps of the warm-up.
+        total_steps: steps of the run.
+        cosine: whether the rate falls to zero after the warm-up.
+    """
+
+    def __init__(self, peak: float, warmup_steps: int, total_steps: int, cosine: bool = True) -> None:
+        self.peak = peak
+        self.warmup_steps = warmup_steps
+        self.total_steps = total_steps
+        self.cosine = cosine
+
+    def __call__(self, step: Any) -> Any:
+        """Learning rate of a step, counted from 0."""
+        ops = keras.ops
+        step = ops.cast(step, "float32")
+        rising = (step + 1) / max(self.warmup_steps, 1)
+        share = (step - self.warmup_steps) / max(self.total_steps - self.warmup_steps, 1)
+        falling = 0.5 * (1 + ops.cos(math.pi * ops.clip(share, 0.0, 1.0))) if self.cosine else ops.ones_like(step)
+        return self.peak * ops.where(step < self.warmup_steps, rising, falling)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return every argument."""
+        names = ("peak", "warmup_steps", "total_steps", "cosine")
+        return {name: getattr(self, name) for name in names}
+
+
+def make_optimizer(train: Mapping[str, Any], total_steps: int) -> keras.optimizers.Optimizer:
+    """Build the optimiser of a run.
+
+    Args:
+        train: options of `[train]`.
+        total_steps: steps of the whole run.
+
+    Returns:
+        A Keras optimiser; weight decay leaves out biases and normalisation.
+    """
+    schedule = WarmupCosine(
+        peak_learning_rate(train),
+        round(train["warmup"] * total_steps),
+        total_steps,
+        cosine=train["schedule"] == "cosine",
+    )
+    common = {"learning_rate": schedule, "global_clipnorm": train["clip_norm"] or None}
+    decay = train["weight_decay"]
+    if train["optimizer"] == "adamw":
+        optimizer = keras.optimizers.AdamW(weight_decay=decay, **common)
+    elif train["optimizer"] == "adam":
+        optimizer = keras.optimizers.Adam(weight_decay=decay or None, **common)
+    else:
+        optimizer = keras.optimizers.SGD(momentum=0.9, weight_decay=decay or None, **common)
+    if decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer

@@ -1,0 +1,115 @@
+"""What a run will cost, measured on a few real steps that leave no trace."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from kptk.data import Source
+from kptk.training import checkpoint
+from kptk.training.environment import peak_memory
+from kptk.training.stream import batches, steps_per_epoch
+
+MEASURED_STEPS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Sizes and times of a run.
+
+    Args:
+        backbone_parameters: trainable numbers of the backbone.
+        parameters: trainable numbers in all.
+        examples: rows of the data.
+        steps: steps of the run.
+        step_seconds: median time of a step.
+        memory_bytes: largest resident memory so far.
+    """
+
+    backbone_parameters: int
+    parameters: int
+    examples: int
+    steps: int
+    step_seconds: float
+    memory_bytes: int
+
+    @property
+    def seconds(self) -> float:
+        """Predicted time of the run's steps."""
+        return self.steps * self.step_seconds
+
+    def __str__(self) -> str:
+        return (
+            f"{self.backbone_parameters:,} parameters in the backbone, {self.parameters:,} in all; "
+            f"{self.examples:,} examples, {self.steps:,} steps of {1000 * self.step_seconds:.0f} ms: "
+            f"about {duration(self.seconds)}; memory {self.memory_bytes / 2**20:,.0f} MB"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a dictionary for JSON."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"seconds": self.seconds}
+
+
+def duration(seconds: float) -> str:
+    """Write a time for people: ``"45 s"``, ``"3 min 20 s"``, ``"2 h 05 min"``.
+
+    Args:
+        seconds: the time.
+    """
+    whole = max(round(seconds), 1)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class _StepTimes(keras.callbacks.Callback):
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        del batch
+        _ = float(logs["loss"])  # wait until the step is really done
+        self.times.append(time.perf_counter())
+
+
+def measure(model: keras.Model, source: Source, train: Any, *, labels: bool = False) -> Plan:
+    """Time a few steps and put every variable back as it was.
+
+    Args:
+        model: the compiled pretrainer with its optimiser built.
+        source: the data.
+        train: options of `[train]`.
+        labels: whether the objective learns from labels.
+
+    Returns:
+        The plan.
+    """
+    before = checkpoint.capture(model)
+    clock = _StepTimes()
+    per_epoch = steps_per_epoch(len(source), train["batch_size"])
+    # Steps wrap into later epochs if the data is small.
+    stream = batches(source, train["batch_size"], train["seed"], 0, MEASURED_STEPS, labels=labels)
+    model.fit(
+        stream, steps_per_epoch=MEASURED_STEPS, epochs=1, verbose=0, shuffle=False, callbacks=[clock]
+    )
+    checkpoint.restore(model, before)
+    return Plan(
+        backbone_parameters=_trainable(model.backbone),
+        parameters=_trainable(model),
+        examples=len(source),
+        steps=train["epochs"] * per_epoch,
+        step_seconds=float(np.median(np.diff(clock.times))),
+        memory_bytes=peak_memory(),
+    )
+
+
+def _trainable(model: keras.Model) -> int:
+    return int(sum(np.prod(variable.shape) for variable in model.trainable_weights))

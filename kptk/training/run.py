@@ -1,0 +1,320 @@
+"""One pre-training run, from a configuration to a run folder with a verdict."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kptk import assembly, runfolder
+from kptk.config import RunConfig, resolve
+from kptk.data import Source
+from kptk.errors import InputError, RunError
+from kptk.plugins import Plugins
+from kptk.request import from_toml
+from kptk.runfolder import RunFolder
+from kptk.spellings import to_command, to_toml
+from kptk.training import backend, checkpoint, environment
+from kptk.training.assemble import build_model, open_probe, open_source
+from kptk.training.callbacks import Checkpoints, MetricsLog, RestoreMetrics, ShowProgress
+from kptk.training.checkpoint import Progress
+from kptk.training.health import HealthCallback, Verdict, judge
+from kptk.training.optimizer import make_optimizer
+from kptk.training.plan import Plan, duration, measure
+from kptk.training.probes import ProbeCallback
+from kptk.training.receipt import checksum
+from kptk.training.reporter import Reporter
+from kptk.training.stream import batches, steps_per_epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a run came to.
+
+    Args:
+        folder: the run folder.
+        verdict: its health in words.
+        summary: the figures, as in `summary.json`.
+    """
+
+    folder: Path
+    verdict: Verdict
+    summary: dict[str, Any]
+
+
+class Run:
+    """A run that is assembled and can be planned or trained.
+
+    Args:
+        config: the resolved configuration.
+        plugins: the registry.
+        reporter: how it speaks.
+    """
+
+    def __init__(self, config: RunConfig, plugins: Plugins, reporter: Reporter | None = None) -> None:
+        assembly.check(config)
+        self.config = config
+        self.plugins = plugins
+        self.reporter = reporter or Reporter()
+        self.train = config.train.values
+        self.source = open_source(config.data, self.train["seed"])
+        _check_batch(self.source, self.train["batch_size"])
+        self.probe_source = open_probe(plugins, config, self.source)
+        assert config.objective.offer is not None
+        self.labels = bool(config.objective.offer.spec.labels)
+        self.model = self._build()
+        self._plan: Plan | None = None
+
+    def _build(self) -> Any:
+        if self.train["deterministic"]:
+            backend.make_deterministic()
+        keras.utils.set_random_seed(self.train["seed"])
+        keras.config.set_dtype_policy(self.train["dtype"])
+        model = build_model(self.config, self.source)
+        jit: bool | str = {"auto": "auto", "on": True, "off": False}[self.train["jit"]]
+        model.compile(optimizer=make_optimizer(self.train, self.total_steps), jit_compile=jit)
+        model.optimizer.build(model.trainable_variables)
+        return model
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps of an epoch."""
+        return steps_per_epoch(len(self.source), self.train["batch_size"])
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the run."""
+        return self.train["epochs"] * self.per_epoch
+
+    def plan(self) -> Plan:
+        """Measure what the run will cost; nothing changes."""
+        if self._plan is None:
+            self._plan = measure(self.model, self.source, self.train, labels=self.labels)
+        return self._plan
+
+    def start(self, out: Path) -> Result:
+        """Train from the beginning into a new run folder.
+
+        Args:
+            out: where the folder is to be.
+
+        Returns:
+            The result.
+        """
+        RunFolder.check_free(out)
+        self._say_what()
+        self.reporter.line(f"Plan: {self.plan()}")
+        described = environment.describe(
+            self.config, self.source, self.source.fingerprint(), to_command(self.plugins, self.config)
+        )
+        folder = RunFolder.create(out, to_toml(self.config), described)
+        return self._train(folder, Progress(), None)
+
+    def resume(self, folder: RunFolder) -> Result:
+        """Go on with an interrupted run, to the same end as if it had not been interrupted.
+
+        Args:
+            folder: its folder.
+
+        Raises:
+            InputError: if the data or the checkpoint changed meanwhile.
+        """
+        described = folder.read_json(runfolder.ENVIRONMENT)
+        if described.get("data", {}).get("fingerprint") != self.source.fingerprint():
+            raise InputError(
+                f"the data of {folder.path} changed since the run was started ({self.source.describe()}), so it cannot "
+                "end as it would have. Start a new run."
+            )
+        saved = checkpoint.load(folder.checkpoints)
+        state, progress = saved or (None, Progress())
+        if progress.step >= self.total_steps and (folder.path / runfolder.SUMMARY).exists():
+            raise InputError(f"{folder.path} is complete: all {self.total_steps:,} steps are done.")
+        self._say_what()
+        # Measuring compiles the step and puts everything back, as it did in the run that was interrupted.
+        self.reporter.line(f"Plan: {self.plan()}")
+        if state is not None:
+            checkpoint.restore(self.model, state)
+        kept = [record for record in folder.metrics() if record["step"] <= progress.step]
+        folder.write(runfolder.METRICS, "".join(json.dumps(record) + "\n" for record in kept))
+        self.reporter.line(f"Resuming after step {progress.step:,} of {self.total_steps:,}.")
+        return self._train(folder, progress, state)
+
+    def _say_what(self) -> None:
+        config = self.config
+        preprocessor = config.preprocessor.id if config.preprocessor else "no preprocessor"
+        self.reporter.line(
+            f"Objective {config.objective.id}, backbone {config.backbone.id}, {preprocessor}, backend {backend.name()}"
+        )
+        self.reporter.line(f"Data: {self.source.describe()}")
+        if self.source.skipped:
+            self.reporter.line(f"Left out: {len(self.source.skipped):,} unreadable; listed in the report.")
+        if self.probe_source is not None:
+            self.reporter.line(f"kNN check on separate data: {self.probe_source.describe()}")
+
+    def _train(self, folder: RunFolder, progress: Progress, state: checkpoint.State | None) -> Result:
+        with self.reporter.progress("Training", self.total_steps, progress.step) as advance:
+            step = progress.step
+            saver = None
+            # An epoch that was interrupted in its middle is finished first: Keras can only begin whole ones.
+            rest = self.per_epoch - step % self.per_epoch
+            if step % self.per_epoch and step < self.total_steps:
+                saver = self._fit(folder, progress, step, step + rest, advance, state)
+                step += rest
+                progress = Progress(step=step, first_loss=saver.first_loss)
+            if step < self.total_steps and not self.model.stop_training:
+                saver = self._fit(folder, progress, step, self.total_steps, advance, None)
+                progress = Progress(step=saver.step, first_loss=saver.first_loss)
+        return self._finish(folder, progress.first_loss)
+
+    def _fit(
+        self, folder: RunFolder, progress: Progress, start: int, stop: int, advance: Any, state: checkpoint.State | None
+    ) -> Checkpoints:
+        per_epoch = self.per_epoch
+        saver = Checkpoints(
+            start,
+            per_epoch,
+            folder=folder.checkpoints,
+            every=self.train["checkpoint_every"],
+            first_loss=progress.first_loss,
+            stop_on_nan=self.train["stop_on"] != "never",
+        )
+        log = MetricsLog(
+            start,
+            per_epoch,
+            path=folder.path / runfolder.METRICS,
+            batch_size=self.train["batch_size"],
+            say=self._say_epoch,
+        )
+        callbacks = [
+            *([RestoreMetrics(state)] if state is not None else []),
+            ShowProgress(start, per_epoch, advance),
+            HealthCallback(self.health_inputs(), stop_on_collapse=self.train["stop_on"] == "collapse"),
+            *self._probe(),
+            log,
+            saver,
+        ]
+        stream = batches(self.source, self.train["batch_size"], self.train["seed"], start, stop, labels=self.labels)
+        try:
+            self.model.fit(
+                stream,
+                steps_per_epoch=min(per_epoch, stop - start),
+                initial_epoch=start // per_epoch,
+                epochs=-(-stop // per_epoch),
+                shuffle=False,
+                verbose=0,
+                callbacks=callbacks,
+            )
+        finally:
+            saver.release()
+            stream.close()  # type: ignore[attr-defined]
+        return saver
+
+    def _probe(self) -> list[Any]:
+        if self.probe_source is None:
+            return []
+        options = self.config.probe.values
+        limit = max(options["limit"] // 2, 10)
+        return [ProbeCallback(self.probe_source, every=options["every"], seed=self.train["seed"], limit=limit)]
+
+    def health_inputs(self) -> Any:
+        """The fixed rows on which the health of the features is measured."""
+        count = min(len(self.source), 512)
+        rows = np.random.default_rng([self.train["seed"], 11]).choice(len(self.source), size=count, replace=False)
+        return self.source.read(rows)
+
+    def _say_epoch(self, record: dict[str, Any]) -> None:
+        parts = [f"epoch {record['epoch']}/{self.train['epochs']}", f"loss {_shown(record.get('loss'), 4)}"]
+        if record.get("knn_accuracy") is not None:
+            parts.append(f"kNN {100 * record['knn_accuracy']:.1f} %")
+        parts.append(f"spread {_shown(record.get('feature_spread'), 2)}")
+        parts.append(f"rank {_shown(record.get('effective_rank'), 1)}")
+        parts.append(f"{record['images_per_second']:,.0f}/s")
+        self.reporter.line("  ".join(parts))
+
+    def _finish(self, folder: RunFolder, first_loss: float) -> Result:
+        records = folder.metrics()
+        last = records[-1] if records else {}
+        batch = self.train["batch_size"]
+        verdict = judge(
+            first_loss=first_loss,
+            losses=[float("nan") if r.get("loss") is None else r["loss"] for r in records],
+            chance=self.model.chance_loss(batch),
+            spread=_or_nan(last, "feature_spread"),
+            rank=_or_nan(last, "effective_rank"),
+        )
+        self._save(folder)
+        seconds = sum(record["seconds"] for record in records)
+        summary = {
+            "run": str(folder.path),
+            "status": verdict.status,
+            "verdict": verdict.sentence,
+            "epochs": last.get("epoch", 0),
+            "steps": last.get("step", 0),
+            "first_loss": first_loss if np.isfinite(first_loss) else None,
+            "loss": last.get("loss"),
+            "chance_loss": self.model.chance_loss(batch),
+            "feature_spread": last.get("feature_spread"),
+            "effective_rank": last.get("effective_rank"),
+            "knn_accuracy": last.get("knn_accuracy"),
+            "seconds": round(seconds, 1),
+            "backbone": str(folder.path / runfolder.BACKBONE),
+            "backbone_checksum": checksum(self.model.backbone),
+            "report": str(folder.path / runfolder.REPORT),
+        }
+        folder.write(runfolder.SUMMARY, json.dumps(summary, indent=2))
+        self._report(folder, summary)
+        self.reporter.line(f"Trained for {duration(seconds)}. {verdict.sentence}")
+        self.reporter.line(f"Backbone: {folder.path / runfolder.BACKBONE}")
+        self.reporter.line(f"Report: {folder.path / runfolder.REPORT}")
+        return Result(folder=folder.path, verdict=verdict, summary=summary)
+
+    def _save(self, folder: RunFolder) -> None:
+        for name, model in ((runfolder.BACKBONE, self.model.backbone), (runfolder.PRETRAINER, self.model)):
+            part = folder.path / f"part-{name}"
+            try:
+                model.save(part)
+                part.replace(folder.path / name)
+            except Exception as error:
+                part.unlink(missing_ok=True)
+                # h5py reports a full disk as a RuntimeError or BlockingIOError.
+                raise RunError(f"could not save {folder.path / name}: {error}") from error
+
+    def _report(self, folder: RunFolder, summary: dict[str, Any]) -> None:
+        from kptk.training.report import write_report
+
+        write_report(self, folder, summary)
+
+
+def resume(path: str | Path, plugins: Plugins, reporter: Reporter | None = None) -> Result:
+    """Go on with the run in a folder.
+
+    Args:
+        path: the run folder.
+        plugins: the registry.
+        reporter: how it speaks.
+    """
+    folder = RunFolder.open(path)
+    config = resolve(plugins, from_toml(folder.path / runfolder.CONFIG))
+    return Run(config, plugins, reporter).resume(folder)
+
+
+def _check_batch(source: Source, batch_size: int) -> None:
+    if len(source) < batch_size:
+        raise InputError(
+            f"the data has {len(source):,} examples, fewer than one batch of {batch_size:,}. "
+            f"Use a smaller batch (--batch-size {max(len(source), 2)}) or more data."
+        )
+
+
+def _shown(value: float | None, digits: int) -> str:
+    return "nan" if value is None else f"{value:.{digits}f}"
+
+
+def _or_nan(record: dict[str, Any], key: str) -> float | None:
+    if key not in record:
+        return None
+    return float("nan") if record[key] is None else float(record[key])
