@@ -187,9 +187,13 @@ def locate(plugins: Plugins, data: str, inputs: str = "", *, force_path: bool = 
         return plugins.find("dataset", data, "--data"), None
     path = path.expanduser()
     if not path.exists():
-        if looks_like_path or "/" in data:
+        if looks_like_path or not plugins.offers("dataset"):
             raise errors.InputError(f"no file or folder at {data}. Data sets by name: {_listed(named)}")
-        return plugins.find("dataset", data, "--data"), None
+        short = data.rpartition("/")[2]
+        if any(short in (offer.spec.name, *offer.spec.aliases) for offer in plugins.offers("dataset")):
+            return plugins.find("dataset", data, "--data"), None
+        hint = errors.did_you_mean(data, named) or f"Data sets by name: {_listed(named)}"
+        raise errors.InputError(f"no file, folder or data set called '{data}'. {hint}")
     suffix = "folder" if path.is_dir() else "".join(path.suffixes[-2:]).lower()
     readers = [
         offer

@@ -1,4 +1,39 @@
+"""`kptk embed`: features of any data to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
 import click
+
+from kptk.cli.output import ConsoleReporter, print_json
+
+
 @click.command()
-def embed() -> None:
-    """embed."""
+@click.argument("run")
+@click.option("--data", metavar="PATH|NAME", required=True, help="Folder, .npz, .npy, or the name of a data set.")
+@click.option("-o", "--out", metavar="FILE", required=True, help="Ends with .npz or .parquet.")
+@click.option("--on-bad-input", type=click.Choice(("error", "skip")), default=None, help="Refuse or leave out.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+def embed(run: str, data: str, out: str, on_bad_input: str | None, as_json: bool, quiet: bool) -> None:
+    """Write the features that RUN's encoder gives for some data."""
+    from kptk.config import locate
+    from kptk.plugins import Plugins
+    from kptk.runfolder import RunFolder
+    from kptk.training.embedding import check_target
+
+    plugins = Plugins()
+    check_target(Path(out))
+    _ = RunFolder.open(run).backbone  # refuse a wrong folder or path before Keras is imported
+    locate(plugins, data)
+    from kptk.training import backend
+
+    backend.import_keras()
+    from kptk.training.embedding import embed as write
+
+    reporter = ConsoleReporter(quiet=quiet, to_stderr=as_json)
+    written = write(run, data, out, on_bad_input=on_bad_input, plugins=plugins, reporter=reporter)
+    if as_json:
+        print_json(written)
+    reporter.line(f"{written['path']}: {written['rows']:,} rows of {written['dimensions']} numbers")

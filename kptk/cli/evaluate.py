@@ -1,4 +1,46 @@
+"""`kptk evaluate`: is the run worth anything?"""
+
+from __future__ import annotations
+
+from typing import Any
+
 import click
+
+from kptk.cli.output import ConsoleReporter, print_json
+
+MEANING = {"run": "this run", "random": "random encoder", "raw": "raw inputs"}
+
+
 @click.command()
-def evaluate() -> None:
-    """evaluate."""
+@click.argument("run")
+@click.option("--data", metavar="PATH|NAME", required=True, help="Labelled data: class sub-folders, .npz with x and y, or a name.")
+@click.option("--k", default=20, show_default=True, help="Neighbours of the kNN vote.")
+@click.option("--seed", default=0, show_default=True, help="Of the split and the random encoder.")
+@click.option("--limit", default=5000, show_default=True, help="Rows of each part at most; 0 for all.")
+@click.option("--on-bad-input", type=click.Choice(("error", "skip")), default=None, help="Refuse or leave out.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--quiet", is_flag=True, help="Print the scores only.")
+def evaluate(run: str, data: str, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Print the kNN and linear-probe accuracy of RUN, beside a random encoder and the raw inputs."""
+    from kptk.config import locate
+    from kptk.plugins import Plugins
+    from kptk.runfolder import RunFolder
+
+    plugins = Plugins()
+    _ = RunFolder.open(run).backbone  # refuse a wrong folder or path before Keras is imported
+    locate(plugins, data)
+    from kptk.training import backend
+
+    backend.import_keras()
+    from kptk.training.evaluation import evaluate as judge
+
+    reporter = ConsoleReporter(quiet=quiet, to_stderr=as_json)
+    result = judge(run, data, plugins=plugins, reporter=reporter, **options)
+    if as_json:
+        print_json(result.to_dict())
+        return
+    first = result.scores[0]
+    reporter.line(f"{run} on {data}: accuracy on {first.test:,} test rows, {first.train:,} labelled rows to learn from, seed {first.seed}")
+    for score in result.scores:
+        probe = f"kNN (k={score.k})" if score.protocol == "knn" else "linear probe"
+        click.echo(f"{MEANING[score.encoder]:<16} {probe:<14} {100 * score.value:6.2f} %")

@@ -129,12 +129,15 @@ def _start(config: RunConfig, flags: dict[str, Any], reporter: ConsoleReporter) 
     out = Path(flags["out"]) if flags["out"] else RunFolder.default_path(plugin)
     if not flags["dry_run"]:
         RunFolder.check_free(out)
+    from kptk.training.assemble import open_data
+
+    source = open_data(config)  # refuse bad data before Keras is imported
     from kptk.training import backend
 
     backend.import_keras()
     from kptk.training.run import Run
 
-    run = Run(config, Plugins(), reporter)
+    run = Run(config, Plugins(), reporter, source)
     if flags["dry_run"]:
         from kptk.spellings import to_toml
 

@@ -32,6 +32,25 @@ def open_source(part: Part, seed: int) -> Source:
     return limited(source, part.values["limit"], seed)
 
 
+def open_data(config: RunConfig) -> Source:
+    """Open the data of a run and refuse what is too little for a batch. Needs no Keras.
+
+    Args:
+        config: the configuration.
+
+    Raises:
+        InputError: if the data cannot be used, or has fewer rows than one batch.
+    """
+    source = open_source(config.data, config.train.values["seed"])
+    batch_size = config.train.values["batch_size"]
+    if len(source) < batch_size:
+        raise errors.InputError(
+            f"the data has {len(source):,} examples, fewer than one batch of {batch_size:,}. "
+            f"Use a smaller batch (--batch-size {max(len(source), 2)}) or more data."
+        )
+    return source
+
+
 def open_named(plugins: Plugins, data: str, **options: Any) -> Source:
     """Open data by path or name with the defaults of its reader.
 

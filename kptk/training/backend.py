@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kptk.errors import UsageError
 
 BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
@@ -102,6 +105,27 @@ def sync_state(model: Any) -> None:
     """
     if name() == "jax":
         model.jax_state_sync()
+
+
+def random_state() -> NDArray[np.uint8]:
+    """State of random numbers that are drawn outside Keras' seed generators; empty where there are none.
+
+    On PyTorch an unseeded `Dropout` layer draws from the framework's own generator.
+    """
+    if name() != "torch":
+        return np.zeros(0, dtype=np.uint8)
+    return np.array(sys.modules["torch"].get_rng_state().numpy())
+
+
+def set_random_state(state: NDArray[np.uint8]) -> None:
+    """Put back what `random_state` returned.
+
+    Args:
+        state: the state.
+    """
+    if name() == "torch" and len(state):
+        torch = sys.modules["torch"]
+        torch.set_rng_state(torch.from_numpy(np.array(state)))
 
 
 def replicas() -> int:

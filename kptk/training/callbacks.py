@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from kptk.errors import RunError
-from kptk.training import backend, checkpoint
+from kptk.training import checkpoint
 from kptk.training.checkpoint import Progress
 from kptk.training.reporter import Advance
 
@@ -142,9 +142,6 @@ class RestoreMetrics(keras.callbacks.Callback):
             return
         for index, variable in enumerate(self.model.metrics_variables):
             variable.assign(self.state[f"metrics/{index}"])
-        if backend.name() == "jax":
-            # JAX took the reset values into its own state before this callback.
-            self.model._jax_state["metrics_variables"] = [v.value for v in self.model.metrics_variables]  # noqa: SLF001
         self.state = None
 
 

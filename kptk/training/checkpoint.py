@@ -21,6 +21,7 @@ from kptk.errors import InputError, RunError
 from kptk.training import backend
 
 FILE = "latest.npz"
+RANDOM = "random"
 State = dict[str, NDArray[np.generic]]
 
 
@@ -44,10 +45,11 @@ def capture(model: keras.Model) -> State:
         model: a compiled model whose optimiser is built.
 
     Returns:
-        Arrays by a key that says which variable of which group.
+        Arrays by a key that says which variable of which group, and the backend's own random state.
     """
     backend.sync_state(model)
-    return {key: np.array(keras.ops.convert_to_numpy(variable.value)) for key, variable in _variables(model)}
+    state = {key: np.array(keras.ops.convert_to_numpy(variable.value)) for key, variable in _variables(model)}
+    return {**state, RANDOM: backend.random_state()}
 
 
 def restore(model: keras.Model, state: State) -> None:
@@ -61,7 +63,7 @@ def restore(model: keras.Model, state: State) -> None:
         InputError: if the state belongs to another model.
     """
     variables = dict(_variables(model))
-    different = sorted(set(variables) ^ set(state)) or [
+    different = sorted(set(variables) ^ (set(state) - {RANDOM})) or [
         key for key, variable in variables.items() if tuple(variable.shape) != state[key].shape
     ]
     if different:
@@ -71,6 +73,7 @@ def restore(model: keras.Model, state: State) -> None:
         )
     for key, variable in variables.items():
         variable.assign(state[key])
+    backend.set_random_state(state[RANDOM])
 
 
 def _variables(model: keras.Model) -> list[tuple[str, Any]]:

@@ -64,13 +64,10 @@ class Encoder(keras.Model):
         super().__init__()
         self.backbone = backbone
         self.preprocessor = preprocessor
+        self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:
         """Features of raw inputs, shape ``(batch, dim)``."""
         if self.preprocessor is not None:
             inputs = self.preprocessor.plain(inputs)
         return ops.cast(pooled(self.backbone(inputs, training=False)), "float32")
-
-    def build(self, input_shape: Any = None) -> None:
-        """Nothing to build: both parts are built."""
-        self.built = True

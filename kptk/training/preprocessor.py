@@ -28,6 +28,7 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
         self.views = views
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True  # no weights beyond the random state
 
     @abc.abstractmethod
     def call(self, inputs: Tensor) -> tuple[Tensor, ...]:
@@ -57,10 +58,6 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
         Raises:
             InputError: if its shape or range is wrong.
         """
-
-    def build(self, input_shape: Any = None) -> None:
-        """Nothing to build: the layer has no weights beyond its random state."""
-        self.built = True
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, so that a saved model contains its views."""

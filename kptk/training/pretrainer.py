@@ -18,7 +18,7 @@ class Pretrainer(keras.Model, abc.ABC):
     """Abstract `keras.Model` that teaches a backbone without labels (or with).
 
     A leaf is one file with the paper's formula as a plain function, and three short methods: `__init__` creates what
-    the objective adds to the backbone, `forward` runs it on the views, `objective_loss` applies the formula. There is
+    the objective adds to the backbone, `forward_views` runs it on the views, `objective_loss` applies the formula. There is
     no `train_step`: `call` and `compute_loss` work unchanged on TensorFlow, JAX and PyTorch.
 
     Create every weight in `__init__` (after ``super().__init__``), so that a saved model loads without data.
@@ -36,12 +36,13 @@ class Pretrainer(keras.Model, abc.ABC):
         super().__init__(**kwargs)
         self.backbone = backbone
         self.views = views
+        self.built = True  # a leaf's `__init__` creates every weight, so there is nothing to build later
 
     # What a leaf writes ------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def forward(self, views: tuple[Tensor, ...], training: bool) -> dict[str, Tensor]:
-        """Run the backbone and the objective's own layers.
+    def forward_views(self, views: tuple[Tensor, ...], training: bool) -> dict[str, Tensor]:
+        """Run the backbone and the objective's own layers. (Not called `forward`: PyTorch's modules own that name.)
 
         Args:
             views: the views of the batch, each ``(batch, ...)``.
@@ -57,7 +58,7 @@ class Pretrainer(keras.Model, abc.ABC):
         """Apply the formula.
 
         Args:
-            outputs: what `forward` returned.
+            outputs: what `forward_views` returned.
             labels: what `fit` got as ``y``, or None.
 
         Returns:
@@ -77,7 +78,7 @@ class Pretrainer(keras.Model, abc.ABC):
         """Advance teachers, queues and centres, once after the loss of each training step.
 
         Args:
-            outputs: what `forward` returned.
+            outputs: what `forward_views` returned.
         """
 
     # What the base does ------------------------------------------------------------------------------------------
@@ -114,9 +115,9 @@ class Pretrainer(keras.Model, abc.ABC):
         return self.encode(ops.concatenate(views, axis=0), training=training)
 
     def call(self, inputs: Tensor, training: bool = False) -> dict[str, Tensor]:
-        """Make the views and run `forward`."""
+        """Make the views and run `forward_views`."""
         views = (inputs,) if self.views is None else self.views(inputs)
-        return self.forward(views, training)
+        return self.forward_views(views, training)
 
     def compute_loss(
         self,
@@ -142,10 +143,6 @@ class Pretrainer(keras.Model, abc.ABC):
         if self.views is not None and hasattr(x, "shape") and hasattr(x, "dtype"):
             self.views.check(x)
         return super().fit(x, *args, **kwargs)
-
-    def build(self, input_shape: Any = None) -> None:
-        """Nothing to build: `__init__` created every weight."""
-        self.built = True
 
     def get_config(self) -> dict[str, Any]:
         """Return the backbone and the views; a leaf adds its own arguments."""

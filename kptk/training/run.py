@@ -19,7 +19,7 @@ from kptk.request import from_toml
 from kptk.runfolder import RunFolder
 from kptk.spellings import to_command, to_toml
 from kptk.training import backend, checkpoint, environment
-from kptk.training.assemble import build_model, open_probe, open_source
+from kptk.training.assemble import build_model, open_data, open_probe
 from kptk.training.callbacks import Checkpoints, MetricsLog, RestoreMetrics, ShowProgress
 from kptk.training.checkpoint import Progress
 from kptk.training.health import HealthCallback, Verdict, judge
@@ -53,16 +53,18 @@ class Run:
         config: the resolved configuration.
         plugins: the registry.
         reporter: how it speaks.
+        source: the data, if it is open already.
     """
 
-    def __init__(self, config: RunConfig, plugins: Plugins, reporter: Reporter | None = None) -> None:
+    def __init__(
+        self, config: RunConfig, plugins: Plugins, reporter: Reporter | None = None, source: Source | None = None
+    ) -> None:
         assembly.check(config)
         self.config = config
         self.plugins = plugins
         self.reporter = reporter or Reporter()
         self.train = config.train.values
-        self.source = open_source(config.data, self.train["seed"])
-        _check_batch(self.source, self.train["batch_size"])
+        self.source = source or open_data(config)
         self.probe_source = open_probe(plugins, config, self.source)
         assert config.objective.offer is not None
         self.labels = bool(config.objective.offer.spec.labels)
@@ -300,14 +302,6 @@ def resume(path: str | Path, plugins: Plugins, reporter: Reporter | None = None)
     folder = RunFolder.open(path)
     config = resolve(plugins, from_toml(folder.path / runfolder.CONFIG))
     return Run(config, plugins, reporter).resume(folder)
-
-
-def _check_batch(source: Source, batch_size: int) -> None:
-    if len(source) < batch_size:
-        raise InputError(
-            f"the data has {len(source):,} examples, fewer than one batch of {batch_size:,}. "
-            f"Use a smaller batch (--batch-size {max(len(source), 2)}) or more data."
-        )
 
 
 def _shown(value: float | None, digits: int) -> str:

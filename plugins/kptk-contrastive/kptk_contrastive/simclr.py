@@ -86,7 +86,7 @@ class SimCLR(Pretrainer):
             (hidden_dim, projection_dim), self.feature_dim, batch_norm=batch_norm, name="projector"
         )
 
-    def forward(self, views: tuple[Tensor, ...], training: bool) -> dict[str, Tensor]:
+    def forward_views(self, views: tuple[Tensor, ...], training: bool) -> dict[str, Tensor]:
         """Project both views."""
         projections = self.projector(self.encode_views(views, training), training=training)
         return {"embeddings": ops.cast(projections, "float32")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,19 @@ def image_array(path: str, *, on_bad_input: str = "error") -> ArraySource:
 
 def _read(path: Path) -> dict[str, Array]:
     try:
+        with path.open("rb") as file:
+            start = file.read(6)
+        if start != b"\x93NUMPY" and not start.startswith(b"PK"):
+            raise InputError(f"{path} is not a NumPy file, whatever its name says.")
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return {"x": loaded}
         with loaded:
             return {name: loaded[name] for name in loaded.files}
+    except InputError:
+        raise
     except ValueError as error:
-        if "pickle" in str(error).lower():
+        if "pickle" in str(error).lower() and (start.startswith(b"\x93") or zipfile.is_zipfile(path)):
             raise InputError(
                 f"{path} holds pickled objects, which could run code, so it is not read. "
                 "Save plain numbers: np.savez(path, x=images.astype('uint8'), y=labels)"
@@ -57,7 +64,7 @@ def _read(path: Path) -> dict[str, Array]:
         raise InputError(f"{path} is not a readable NumPy file: {error}") from None
     except (OSError, EOFError) as error:
         raise InputError(f"{path} is not a readable NumPy file: {error}") from None
-    except Exception as error:  # zipfile.BadZipFile and what a damaged header can cause
+    except (zipfile.BadZipFile, KeyError, SyntaxError) as error:  # what a damaged archive or header can cause
         raise InputError(f"{path} is damaged: {error}") from None
 
 

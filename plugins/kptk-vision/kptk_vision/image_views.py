@@ -63,7 +63,8 @@ class ImageViews(Preprocessor):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(views=views, seed=seed, dtype="float32", **kwargs)
+        kwargs.setdefault("dtype", "float32")  # colours keep their precision under a mixed policy
+        super().__init__(views=views, seed=seed, **kwargs)
         self.size = size
         self.crop = crop
         self.flip = flip

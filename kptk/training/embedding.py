@@ -1,0 +1,100 @@
+"""`kptk embed`: features of any data to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kptk.data import Source
+from kptk.errors import RunError, UsageError
+from kptk.plugins import Plugins
+from kptk.training.reporter import Reporter
+
+FORMATS = (".npz", ".parquet")
+
+
+def check_target(path: Path) -> None:
+    """Refuse a file that cannot be written, before any work is done.
+
+    Args:
+        path: where the features are to go.
+
+    Raises:
+        UsageError: if its format is unknown or its folder is missing.
+    """
+    if path.suffix not in FORMATS:
+        raise UsageError(f"-o must end with .npz or .parquet. Received: {path}.")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"no folder {path.absolute().parent} to write {path.name} to. Make it first.")
+
+
+def embed(
+    run: str | Path,
+    data: str,
+    out: str | Path,
+    *,
+    on_bad_input: str | None = None,
+    plugins: Plugins | None = None,
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Compute the features of data with a run's encoder and write them.
+
+    Args:
+        run: the run folder.
+        data: a path or the name of a data set.
+        out: a ``.npz`` (arrays ``features``, and ``labels``, ``class_names``, ``names`` where known) or a ``.parquet``
+            (columns ``row``, ``name``, ``label``, ``features``).
+        on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
+        plugins: the registry; a new one if None.
+        reporter: shows progress.
+
+    Returns:
+        What was written: path, rows and dimensions.
+    """
+    from kptk.training.encoder import TrainedEncoder
+    from kptk.training.features import extract
+
+    out = Path(out)
+    check_target(out)
+    encoder = TrainedEncoder(run, plugins)
+    source = encoder.open(data, on_bad_input=on_bad_input)
+    with (reporter or Reporter()).progress("Embedding", len(source)) as advance:
+        features = extract(encoder.run(), source, progress=lambda done: advance(done, ""))
+    write = _write_npz if out.suffix == ".npz" else _write_parquet
+    part = out.with_name(f".{out.name}.part")
+    try:
+        with part.open("wb") as file:
+            write(file, features, source)
+        part.replace(out)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise RunError(f"could not write {out}: {error.strerror or error}") from error
+    return {"path": str(out), "rows": len(features), "dimensions": int(features.shape[1]), "data": source.describe()}
+
+
+def _names(source: Source) -> list[str]:
+    """File names where the rows are files, row numbers otherwise."""
+    return [str(name) for name in getattr(source, "files", range(len(source)))]
+
+
+def _write_npz(file: Any, features: Any, source: Source) -> None:
+    arrays = {"features": features, "names": np.array(_names(source))}
+    if source.labels is not None:
+        arrays |= {"labels": source.labels, "class_names": np.array(source.class_names)}
+    np.savez_compressed(file, **arrays)
+
+
+def _write_parquet(file: Any, features: Any, source: Source) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns = {
+        "row": pa.array(np.arange(len(features))),
+        "name": pa.array(_names(source)),
+        "features": pa.FixedSizeListArray.from_arrays(pa.array(features.reshape(-1)), features.shape[1]),
+    }
+    if source.labels is not None:
+        columns["label"] = pa.array([source.class_names[label] for label in source.labels])
+    parquet.write_table(pa.table(columns), file)

@@ -1,0 +1,92 @@
+"""Opens the encoder of a finished run, and the two controls beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kptk import runfolder
+from kptk.config import RunConfig, resolve
+from kptk.data import Source
+from kptk.errors import InputError
+from kptk.plugins import Plugins
+from kptk.request import from_toml
+from kptk.runfolder import RunFolder
+from kptk.training.assemble import build_backbone, build_preprocessor, open_like
+from kptk.training.features import Encoder
+from kptk.training.saving import load_model
+
+
+class TrainedEncoder:
+    """The encoder of a run, with what is needed to feed and judge it.
+
+    Args:
+        path: the run folder.
+        plugins: the registry.
+    """
+
+    def __init__(self, path: str | Path, plugins: Plugins | None = None) -> None:
+        self.plugins = plugins or Plugins()
+        self.folder = RunFolder.open(path)
+        self.config: RunConfig = resolve(self.plugins, from_toml(self.folder.path / runfolder.CONFIG))
+        self.backbone = load_model(self.folder.backbone, self.plugins, compile=False)
+        described = self.folder.read_json(runfolder.ENVIRONMENT).get("data", {})
+        self.row_shape = tuple(described.get("row_shape", ()))
+
+    def _preprocessor(self) -> Any:
+        return build_preprocessor(self.config.preprocessor, self.config.views, seed=0)
+
+    def run(self) -> Encoder:
+        """The trained encoder."""
+        return Encoder(self.backbone, self._preprocessor())
+
+    def random(self, seed: int) -> Encoder:
+        """The same network with fresh weights: what the architecture gives without any training.
+
+        Args:
+            seed: of the weights.
+        """
+        keras.utils.set_random_seed(seed)
+        fresh = build_backbone(self.config.backbone, tuple(self.backbone.input_shape[1:]))
+        return Encoder(fresh, self._preprocessor())
+
+    def open(self, data: str, *, on_bad_input: str | None = None) -> Source:
+        """Open data in the shape that the encoder takes.
+
+        Args:
+            data: a path or the name of a data set.
+            on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
+
+        Raises:
+            InputError: if the data cannot be used or has another shape.
+        """
+        wanted: dict[str, Any] = {"on_bad_input": on_bad_input}
+        if len(self.row_shape) == 3:
+            wanted |= {"image_size": self.row_shape[0], "channels": self.row_shape[-1]}
+        return open_like(self.plugins, data, self.row_shape, wanted)
+
+
+def raw_features(source: Source, batch_size: int = 1024) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The inputs themselves as features: the control that needs no network.
+
+    Args:
+        source: the rows; numbers of any kind.
+        batch_size: rows read at a time.
+
+    Returns:
+        Shape ``(rows, numbers of a row)``, integers divided by 255.
+
+    Raises:
+        InputError: if the rows are not numbers.
+    """
+    parts = []
+    for start in range(0, len(source), batch_size):
+        batch = source.read(np.arange(start, min(start + batch_size, len(source))))
+        if not np.issubdtype(batch.dtype, np.number):
+            raise InputError(f"{source.describe()}: raw features need numbers.")
+        scale = 255.0 if np.issubdtype(batch.dtype, np.integer) else 1.0
+        parts.append(batch.reshape(len(batch), -1).astype(np.float32) / np.float32(scale))
+    return np.concatenate(parts)
