@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from kptk.errors import RunError
-from kptk.training import checkpoint
+from kptk.training import backend, checkpoint
 from kptk.training.checkpoint import Progress
 from kptk.training.reporter import Advance
 
@@ -143,6 +143,24 @@ class RestoreMetrics(keras.callbacks.Callback):
         for index, variable in enumerate(self.model.metrics_variables):
             variable.assign(self.state[f"metrics/{index}"])
         self.state = None
+
+
+class KeepRandomState(keras.callbacks.Callback):
+    """Undoes what setting up `fit` draws from the backend's own random numbers.
+
+    A resumed run sets up `fit` more often than an uninterrupted one; PyTorch's data loader draws a number each time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state: Any = backend.random_state()
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Put the state back, once."""
+        del batch, logs
+        if self.state is not None:
+            backend.set_random_state(self.state)
+            self.state = None
 
 
 class MetricsLog(RunCallback):

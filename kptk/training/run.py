@@ -20,7 +20,7 @@ from kptk.runfolder import RunFolder
 from kptk.spellings import to_command, to_toml
 from kptk.training import backend, checkpoint, environment
 from kptk.training.assemble import build_model, open_data, open_probe
-from kptk.training.callbacks import Checkpoints, MetricsLog, RestoreMetrics, ShowProgress
+from kptk.training.callbacks import Checkpoints, KeepRandomState, MetricsLog, RestoreMetrics, ShowProgress
 from kptk.training.checkpoint import Progress
 from kptk.training.health import HealthCallback, Verdict, judge
 from kptk.training.optimizer import make_optimizer
@@ -193,6 +193,7 @@ class Run:
         )
         callbacks = [
             *([RestoreMetrics(state)] if state is not None else []),
+            KeepRandomState(),
             ShowProgress(start, per_epoch, advance),
             HealthCallback(self.health_inputs(), stop_on_collapse=self.train["stop_on"] == "collapse"),
             *self._probe(),

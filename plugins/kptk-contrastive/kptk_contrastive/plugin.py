@@ -14,7 +14,7 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
         target="kptk_contrastive.simclr:SimCLR",
         summary="SimCLR: two views of an example agree, all others differ.",
         options=(
-            Option(name="temperature", default=0.2, above=0.0, help="Softmax temperature."),
+            Option(name="temperature", default=0.5, above=0.0, help="Softmax temperature."),
             Option(name="projection_dim", type=int, default=128, low=2, help="Length of the compared vectors."),
             Option(name="hidden_dim", type=int, default=256, low=1, help="Width of the projector's hidden layer."),
             Option(name="batch_norm", type=bool, default=True, help="Batch normalisation in the projector."),

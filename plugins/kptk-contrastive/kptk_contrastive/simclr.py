@@ -70,7 +70,7 @@ class SimCLR(Pretrainer):
         backbone: keras.Model,
         views: Preprocessor | None = None,
         *,
-        temperature: float = 0.2,
+        temperature: float = 0.5,
         projection_dim: int = 128,
         hidden_dim: int = 256,
         batch_norm: bool = True,

@@ -99,8 +99,9 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         licence="CC BY-SA 3.0",
         suggests={
             "preprocessor.flip": 0.0,
-            "preprocessor.crop": 0.4,
-            "preprocessor.rotation": 15.0,
+            "preprocessor.crop": 0.6,
+            "preprocessor.rotation": 20.0,
+            "preprocessor.noise": 0.1,
         },
         since="0.1.0",
     )
