@@ -1,0 +1,83 @@
+# What a user or a contributor runs. Every target makes the environment that it needs; Python 3.11+ and make are enough.
+
+comma := ,
+
+PYTHON ?= python3
+RUN ?= runs/demo
+
+# Parts that `make demo` uses. Heavier first-party plugins are added by `make env`, `make all` and the tests.
+DEMO_PARTS := -e .[tensorflow] -e plugins/kptk-vision -e plugins/kptk-contrastive
+ALL_PARTS := $(DEMO_PARTS)
+PLUGIN_DIRS := $(wildcard plugins/kptk-*)
+SOURCES := constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
+
+# Constraints hold for build environments too.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo env all test test-jax test-torch check lint types docs wheel-check clean
+
+help:  ## Show what there is.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+define new_env
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kptk needs Python 3.11 or newer: make PYTHON=python3.12 $@" >&2; exit 2; }
+	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet $(2)
+	@touch $@
+endef
+
+.venv/.demo: $(SOURCES)
+	$(call new_env,.venv,$(DEMO_PARTS))
+
+.venv/.all: $(SOURCES)
+	$(call new_env,.venv,$(ALL_PARTS))
+
+.envs/test/.done: $(SOURCES)
+	$(call new_env,.envs/test,$(ALL_PARTS) -e .[test$(comma)dev])
+
+.envs/jax/.done: $(SOURCES)
+	$(call new_env,.envs/jax,-e .[jax$(comma)test] -e plugins/kptk-vision -e plugins/kptk-contrastive)
+
+.envs/torch/.done: $(SOURCES)
+	$(call new_env,.envs/torch,-e .[torch$(comma)test] -e plugins/kptk-vision -e plugins/kptk-contrastive)
+
+
+
+demo: .venv/.demo  ## Pre-train on the bundled digits, judge the result, show where the report is.
+	@rm -rf $(RUN)
+	.venv/bin/kptk train --plugin contrastive --out $(RUN)
+	.venv/bin/kptk evaluate $(RUN) --data mnist10k
+
+env: .venv/.all  ## The core and every first-party plugin in .venv, and nothing else.
+	@.venv/bin/kptk plugins list
+
+all: env  ## The same as env.
+
+test: .envs/test/.done  ## The whole test suite.
+	.envs/test/bin/python -m pytest
+
+test-jax: .envs/jax/.done  ## Objective and saving tests on JAX.
+	KERAS_BACKEND=jax .envs/jax/bin/python -m pytest -m backends
+
+test-torch: .envs/torch/.done  ## Objective and saving tests on PyTorch.
+	KERAS_BACKEND=torch .envs/torch/bin/python -m pytest -m backends
+
+lint: .envs/test/.done  ## Format, lint and import contracts.
+	.envs/test/bin/ruff format --check .
+	.envs/test/bin/ruff check .
+	.envs/test/bin/lint-imports
+
+types: .envs/test/.done  ## Types of the core and the plugins.
+	.envs/test/bin/mypy kptk $(foreach dir,$(PLUGIN_DIRS),$(wildcard $(dir)/kptk_*))
+
+docs: .envs/test/.done  ## Docs against the code: links, commands, options, examples.
+	.envs/test/bin/python -m pytest tests/test_docs.py
+
+wheel-check: .envs/test/.done  ## Wheels of the core and two plugins install and train in an empty environment.
+	bash .ci/wheel-check.sh
+
+check: lint types test  ## What a change must pass.
+
+clean:  ## Remove every environment and run.
+	rm -rf .venv .envs runs build dist
