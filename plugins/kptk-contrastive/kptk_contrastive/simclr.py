@@ -10,6 +10,7 @@ from keras import ops
 
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.pretrainer import Pretrainer, mlp
+from kptk.training.tensors import unit_length
 from kptk.types import Tensor
 
 
@@ -31,7 +32,7 @@ def nt_xent(z0: Tensor, z1: Tensor, temperature: float) -> Tensor:
     References:
         https://arxiv.org/abs/2002.05709, equation 1 and algorithm 1.
     """
-    z = ops.normalize(ops.concatenate([z0, z1], axis=0), axis=-1, order=2)  # (2N, dim)
+    z = unit_length(ops.concatenate([z0, z1], axis=0))  # (2N, dim)
     similarity = ops.matmul(z, ops.transpose(z)) / temperature  # (2N, 2N)
     count = ops.shape(z)[0]
     itself = ops.eye(count, dtype=similarity.dtype)
