@@ -33,13 +33,13 @@ def open_image(path: Path) -> Image.Image:
         Unreadable: if it is not an image, is cut off, or has pixels that cannot be bytes.
     """
     try:
-        image = Image.open(path)
-        if image.width * image.height > MOST_PIXELS:
-            raise Unreadable(f"too large: {image.width} x {image.height} pixels")
-        if image.mode == "F":
-            raise Unreadable("32-bit float pixels have no known range")
-        image.load()
-        return ImageOps.exif_transpose(image)
+        with path.open("rb") as file, Image.open(file) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise Unreadable(f"too large: {image.width} x {image.height} pixels")
+            if image.mode == "F":
+                raise Unreadable("32-bit float pixels have no known range")
+            image.load()
+            return ImageOps.exif_transpose(image)
     except Unreadable:
         raise
     except Image.UnidentifiedImageError:

@@ -46,12 +46,12 @@ def _read(path: Path) -> dict[str, Array]:
     try:
         with path.open("rb") as file:
             start = file.read(6)
-        if start != b"\x93NUMPY" and not start.startswith(b"PK"):
-            raise InputError(f"{path} is not a NumPy file, whatever its name says.")
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"x": loaded}
-        with loaded:
+            if start != b"\x93NUMPY" and not start.startswith(b"PK"):
+                raise InputError(f"{path} is not a NumPy file, whatever its name says.")
+            file.seek(0)
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"x": loaded}
             return {name: loaded[name] for name in loaded.files}
     except InputError:
         raise
