@@ -1,0 +1,293 @@
+"""The arms of a few-label comparison: controls, from scratch, frozen probe, LP-FT and plain fine-tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from kptk.training import checkpoint
+from kptk.training.experiment import Arm, Draw, Outcome
+from kptk.training.features import Encoder
+from kptk.training.preprocessor import Preprocessor
+from kptk.types import Tensor
+
+Array = NDArray[Any]
+STRENGTHS = (0.1, 1.0, 10.0, 100.0)
+"""Inverse regularisation of logistic regression, chosen on validation rows."""
+HEAD_STEPS = 100
+HEAD_RATE = 1e-2
+BATCH = 32
+
+
+class Classifier(keras.Model):
+    """A backbone with a linear head; in training, on augmented rows if told so.
+
+    Args:
+        backbone: the network.
+        classes: number of classes.
+        preprocessor: prepares raw rows.
+        augment: whether a training step sees the first of the preprocessor's random views.
+    """
+
+    def __init__(self, backbone: keras.Model, classes: int, preprocessor: Preprocessor, *, augment: bool) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.head = keras.layers.Dense(classes, name="head")
+        self.head.build((None, backbone.output_shape[-1]))
+        self.augment = augment
+        self.built = True
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """Logits, shape ``(batch, classes)``."""
+        prepared = self.preprocessor(inputs)[0] if training and self.augment else self.preprocessor.plain(inputs)
+        return self.head(self.backbone(prepared, training=training))
+
+
+@dataclass(slots=True)
+class FineTuner:
+    """One compiled classifier that is reset for each use, so that nothing is compiled twice.
+
+    Args:
+        model: the classifier.
+        rates: learning rates among which every arm chooses on validation rows.
+    """
+
+    model: Classifier
+    rates: Sequence[float] = (1e-3, 3e-4)
+    _fresh: checkpoint.State = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.model.compile(
+            optimizer=keras.optimizers.Adam(self.rates[0]),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        self.model.optimizer.build(self.model.trainable_variables)
+        self._fresh = checkpoint.capture(self.model)
+
+    def best(self, data: Draw, start: Callable[[], None], steps: int) -> Outcome:
+        """Train once with each learning rate and keep the best on the validation rows.
+
+        Args:
+            data: the draw.
+            start: writes the weights to begin with.
+            steps: training steps.
+        """
+        outcomes = []
+        for rate in self.rates:
+            checkpoint.restore(self.model, self._fresh)
+            start()
+            self.model.optimizer.learning_rate.assign(rate)
+            stream = _stream(data)
+            self.model.fit(stream, steps_per_epoch=steps, epochs=1, verbose=0, shuffle=False)
+            stream.close()  # type: ignore[attr-defined]
+            outcomes.append(
+                Outcome(
+                    validation=self._accuracy(*data.validation),
+                    test=self._accuracy(*data.test),
+                    chosen=f"learning rate {rate:g}",
+                )
+            )
+        return max(outcomes, key=lambda outcome: outcome.validation)
+
+    def set_backbone(self, weights: Sequence[Array]) -> None:
+        """Write the backbone's weights."""
+        self.model.backbone.set_weights(weights)
+
+    def set_head(self, kernel: Array, bias: Array) -> None:
+        """Write the head's weights."""
+        self.model.head.set_weights([kernel, bias])
+
+    def _accuracy(self, x: Array, y: Array) -> float:
+        return float((in_batches(self.model.predict_on_batch, x).argmax(axis=-1) == y).mean())
+
+
+def in_batches(predict: Callable[[Array], Any], x: Array, size: int = 256) -> Array:
+    """Predict in batches of one size, so that the function is compiled once.
+
+    Args:
+        predict: from a batch to an array.
+        x: rows.
+        size: rows of a batch; the last one is filled up and cut.
+    """
+    parts = []
+    for start in range(0, len(x), size):
+        batch = x[start : start + size]
+        filled = np.concatenate([batch, np.zeros((size - len(batch), *x.shape[1:]), x.dtype)])
+        parts.append(np.asarray(predict(filled))[: len(batch)])
+    return np.concatenate(parts)
+
+
+def _stream(data: Draw) -> Iterator[tuple[Array, Array]]:
+    """Batches of one size, drawn with replacement from the labelled rows."""
+    generator = np.random.default_rng([data.seed, data.labels_per_class, 5])
+    while True:
+        rows = generator.integers(0, len(data.x), BATCH)
+        yield data.x[rows], data.y[rows]
+
+
+def probe(features: Callable[[Array], Array], data: Draw, *, centre: Array | None = None) -> Outcome:
+    """Logistic regression on frozen features; its strength is chosen on the validation rows.
+
+    Args:
+        features: from rows to vectors.
+        data: the draw.
+        centre: mean of the unlabelled pool's features; if given, features are centred on it and scaled to length 10,
+            which suits few labels better than standardising by a handful of rows.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    def prepared(x: Array) -> Array:
+        vectors = features(x)
+        if centre is None:
+            return vectors
+        moved = vectors - centre
+        return 10 * moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-9)
+
+    train, validation, test = (prepared(x) for x in (data.x, data.validation[0], data.test[0]))
+    outcomes = []
+    for strength in STRENGTHS:
+        fitted = LogisticRegression(C=strength, max_iter=2000).fit(train, data.y)
+        outcomes.append(
+            Outcome(
+                validation=float(fitted.score(validation, data.validation[1])),
+                test=float(fitted.score(test, data.test[1])),
+                chosen=f"C {strength:g}",
+            )
+        )
+    return max(outcomes, key=lambda outcome: outcome.validation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What the arms of a few-label comparison share.
+
+    Args:
+        build: makes a fresh backbone.
+        preprocessor: makes the views of pre-training, and the augmentation of the augmented baseline.
+        pretrain: teaches a backbone on unlabelled rows, in place: ``pretrain(backbone, pool, seed)``.
+        pretrain_steps: how many steps that takes; long baselines get them too.
+        finetune_steps: steps on labelled rows.
+        classes: number of classes.
+    """
+
+    build: Callable[[], keras.Model]
+    preprocessor: Preprocessor
+    pretrain: Callable[[keras.Model, Array, int], None]
+    pretrain_steps: int
+    finetune_steps: int
+    classes: int
+
+
+SCRATCH = ("scratch", "scratch-long", "scratch-long-augmented")
+PRETRAINED = ("lp-ft", "frozen")
+NAMES = ("raw", "random", *SCRATCH, "full-ft", *PRETRAINED)
+
+
+def make_arms(setup: Setup) -> dict[str, Arm]:
+    """Build every arm around one network, compiled once.
+
+    Args:
+        setup: what they share.
+
+    Returns:
+        The arms by name, in the order of `NAMES`.
+    """
+    plain = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=False))
+    augmented = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=True))
+    encoder = Encoder(plain.model.backbone, setup.preprocessor)
+    weights = _Weights(setup, encoder)
+    long = setup.pretrain_steps + setup.finetune_steps
+
+    def features(x: Array) -> Array:
+        return in_batches(encoder.predict_on_batch, x)
+
+    def frozen(start: Sequence[Array], data: Draw) -> Outcome:
+        plain.set_backbone(start)
+        return probe(features, data, centre=features(data.pool[:4096]).mean(axis=0))
+
+    def raw(data: Draw) -> Outcome:
+        def flat(x: Array) -> Array:
+            return x.reshape(len(x), -1).astype("float32") / np.float32(255)
+
+        return max(
+            (probe(flat, data), probe(flat, data, centre=flat(data.pool[:4096]).mean(axis=0))),
+            key=lambda outcome: outcome.validation,
+        )
+
+    def lp_ft(data: Draw) -> Outcome:
+        start = weights.pretrained(data)
+        plain.set_backbone(start)
+        kernel, bias = head_on_features(features(data.x), data.y, setup.classes, data.seed)
+
+        def begin() -> None:
+            plain.set_backbone(start)
+            plain.set_head(kernel, bias)
+
+        return plain.best(data, begin, setup.finetune_steps - HEAD_STEPS)
+
+    def tuned(tuner: FineTuner, start: Callable[[Draw], Sequence[Array]], steps: int) -> Arm:
+        return lambda data: tuner.best(data, lambda: tuner.set_backbone(start(data)), steps)
+
+    return {
+        "raw": raw,
+        "random": lambda data: frozen(weights.fresh(data), data),
+        "scratch": tuned(plain, weights.fresh, setup.finetune_steps),
+        "scratch-long": tuned(plain, weights.fresh, long),
+        "scratch-long-augmented": tuned(augmented, weights.fresh, long),
+        "full-ft": tuned(plain, weights.pretrained, setup.finetune_steps),
+        "lp-ft": lp_ft,
+        "frozen": lambda data: frozen(weights.pretrained(data), data),
+    }
+
+
+class _Weights:
+    """Initial and pre-trained weights of the current seed, made once for all arms and numbers of labels."""
+
+    def __init__(self, setup: Setup, encoder: Encoder) -> None:
+        self.setup = setup
+        self.encoder = encoder
+        self._fresh: tuple[int, list[Array]] = (-1, [])
+        self._pretrained: tuple[int, list[Array]] = (-1, [])
+
+    def fresh(self, data: Draw) -> list[Array]:
+        if self._fresh[0] != data.seed:
+            keras.utils.set_random_seed(data.seed)
+            self._fresh = (data.seed, self.setup.build().get_weights())
+        return self._fresh[1]
+
+    def pretrained(self, data: Draw) -> list[Array]:
+        if self._pretrained[0] != data.seed:
+            backbone = self.setup.build()
+            backbone.set_weights(self.fresh(data))
+            self.setup.pretrain(backbone, data.pool, data.seed)
+            self._pretrained = (data.seed, backbone.get_weights())
+        return self._pretrained[1]
+
+
+def head_on_features(features: Array, y: Array, classes: int, seed: int) -> tuple[Array, Array]:
+    """Train a linear head on frozen features: the first phase of LP-FT. Nothing else exists that could change.
+
+    Args:
+        features: shape ``(rows, dim)``.
+        y: classes.
+        classes: number of classes.
+        seed: of the batches.
+
+    Returns:
+        Kernel ``(dim, classes)`` and bias ``(classes,)``.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    # The head's own optimum is known exactly; with all classes present this is what the steps would approach.
+    fitted = LogisticRegression(C=1.0, max_iter=HEAD_STEPS * 10, random_state=seed).fit(features, y)
+    kernel = np.zeros((features.shape[1], classes), "float32")
+    bias = np.full(classes, -10.0, "float32")  # a class without a row is never predicted
+    for column, label in enumerate(fitted.classes_):
+        kernel[:, label], bias[label] = fitted.coef_[column], fitted.intercept_[column]
+    return kernel, bias
