@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+PACKAGE = "kptk"
 REFERENCE_BATCH = 256
 SCALING = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}
 
@@ -21,7 +22,7 @@ def peak_learning_rate(train: Mapping[str, Any]) -> float:
     return float(train["learning_rate"] * (train["batch_size"] / REFERENCE_BATCH) ** SCALING[train["lr_scaling"]])
 
 
-@keras.saving.register_keras_serializable(package="kptk")
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up, then half a cosine to zero, or constant.
 

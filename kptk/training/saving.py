@@ -13,6 +13,7 @@ import keras
 from kptk.errors import InputError, PluginError
 from kptk.plugins import Plugins, load_target
 from kptk.spec import SPECS
+from kptk.training import optimizer  # registers the core's own schedule
 
 
 def load_model(path: str | Path, plugins: Plugins | None = None, *, compile: bool = True) -> keras.Model:
@@ -74,7 +75,7 @@ def _packages(config: Any) -> Iterator[str]:
 
 def _import_plugins(packages: list[str], plugins: Plugins) -> set[str]:
     """Import every target of the installed plugins whose package is wanted; return the packages found."""
-    found = set()
+    found = {optimizer.PACKAGE}
     for kind in SPECS:
         for offer in plugins.offers(kind):
             package = offer.spec.target.partition(":")[0].partition(".")[0]
