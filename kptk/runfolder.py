@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from datetime import datetime
@@ -58,8 +57,14 @@ class RunFolder:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(f"{path} exists and is not an empty folder. Name another --out.")
         parent = next(folder for folder in path.absolute().parents if folder.exists())
-        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-            raise InputError(f"cannot write to {parent}, so the run cannot be kept in {path}. Name another --out.")
+        try:
+            # Trying is the only sure answer: root, read-only mounts and odd file systems fool permission bits.
+            Path(tempfile.mkdtemp(prefix=".kptk-", dir=parent)).rmdir()
+        except OSError as error:
+            raise InputError(
+                f"cannot write to {parent} ({error.strerror or error}), so the run cannot be kept in {path}. "
+                "Name another --out."
+            ) from None
 
     @classmethod
     def create(cls, path: Path, config: str, environment: dict[str, Any]) -> RunFolder:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kptk.data import Source
 from kptk.errors import RunError, UsageError
 from kptk.plugins import Plugins
@@ -80,6 +78,8 @@ def _names(source: Source) -> list[str]:
 
 
 def _write_npz(file: Any, features: Any, source: Source) -> None:
+    import numpy as np
+
     arrays = {"features": features, "names": np.array(_names(source))}
     if source.labels is not None:
         arrays |= {"labels": source.labels, "class_names": np.array(source.class_names)}
@@ -87,6 +87,7 @@ def _write_npz(file: Any, features: Any, source: Source) -> None:
 
 
 def _write_parquet(file: Any, features: Any, source: Source) -> None:
+    import numpy as np
     import pyarrow as pa
     from pyarrow import parquet
 
