@@ -105,9 +105,7 @@ def resolve(plugins: Plugins, request: Request) -> RunConfig:
         for section in ("objective", "backbone", "preprocessor")
     }
     offers["data"], path = _data_offer(plugins, request, recipe_spec, offers["backbone"])
-    available = {
-        section: offer.spec.options if offer else () for section, offer in offers.items()
-    } | CORE_OPTIONS
+    available = {section: offer.spec.options if offer else () for section, offer in offers.items()} | CORE_OPTIONS
     available["data"] = (*settings.DATA, *available["data"])
 
     values = {section: {o.name: o.default for o in options} for section, options in available.items()}
@@ -182,7 +180,9 @@ def locate(plugins: Plugins, data: str, inputs: str = "", *, force_path: bool = 
     """
     named = {name for o in plugins.offers("dataset") if not o.spec.reads for name in (o.spec.name, o.id)}
     path = Path(data)
-    looks_like_path = force_path or path.exists() or "\\" in data or path.suffix != "" or data.startswith((".", "/", "~"))
+    looks_like_path = (
+        force_path or path.exists() or "\\" in data or path.suffix != "" or data.startswith((".", "/", "~"))
+    )
     if data in named and not force_path:
         return plugins.find("dataset", data, "--data"), None
     path = path.expanduser()
@@ -247,7 +247,9 @@ def _option(
     if dot:
         if section not in available:
             hint = errors.did_you_mean(section, available)
-            raise errors.UsageError(f"no part called '{section}' in '{key}'; the parts are: {', '.join(available)}. {hint}")
+            raise errors.UsageError(
+                f"no part called '{section}' in '{key}'; the parts are: {', '.join(available)}. {hint}"
+            )
         for option in available[section]:
             if option.name == name:
                 return section, option

@@ -107,9 +107,7 @@ class ArraySource(Source):
         import numpy as np
 
         if y is not None and len(y) != len(x):
-            raise InputError(
-                f"{name}: x has {len(x):,} rows but y has {len(y):,}. Give one label for each row of x."
-            )
+            raise InputError(f"{name}: x has {len(x):,} rows but y has {len(y):,}. Give one label for each row of x.")
         self.inputs = inputs
         self.name = name
         self.row_shape = tuple(int(size) for size in x.shape[1:])

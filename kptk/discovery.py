@@ -235,9 +235,7 @@ def _fault(spec: Any, kind: str, taken: set[str]) -> str:
 
 
 def _rule_broken(found: Found, message: str, *, lost: str) -> Problem:
-    return Problem(
-        plugin=found.name, label=found.label, message=message, lost=lost, issues_url=found.issues_url
-    )
+    return Problem(plugin=found.name, label=found.label, message=message, lost=lost, issues_url=found.issues_url)
 
 
 def _problem(found: Found, error: BaseException, *, lost: str = "all") -> Problem:

@@ -84,9 +84,7 @@ def ambiguous_name(flag: str, name: str, owners: Sequence[tuple[str, str]]) -> U
         owners: pairs of full id and distribution with version.
     """
     rows = "\n".join(f"  {full}  ({distribution})" for full, distribution in owners)
-    return UsageError(
-        f"'{name}' is offered by {len(owners)} plugins:\n{rows}\nSay which, e.g. {flag} {owners[0][0]}"
-    )
+    return UsageError(f"'{name}' is offered by {len(owners)} plugins:\n{rows}\nSay which, e.g. {flag} {owners[0][0]}")
 
 
 def unknown_option(owner: str, option: str, known: Sequence[str]) -> UsageError:

@@ -46,8 +46,7 @@ class Plugins:
             offer
             for plugin in self.loaded
             for offer in plugin.offers
-            if offer.spec.kind == kind
-            and (fnmatchcase(offer.spec.name, pattern) or fnmatchcase(offer.id, pattern))
+            if offer.spec.kind == kind and (fnmatchcase(offer.spec.name, pattern) or fnmatchcase(offer.id, pattern))
         ]
 
     def find(self, kind: str, name: str, flag: str = "") -> Offer:
@@ -124,8 +123,7 @@ class Plugins:
             if problem.plugin == plugin and problem.lost == "all":
                 contact = problem.issues_url or "its author"
                 raise errors.PluginError(
-                    f"{problem.sentence}\nReport it to {contact}. "
-                    f"{discovery.STRICT_ENV}=1 shows the whole traceback."
+                    f"{problem.sentence}\nReport it to {contact}. {discovery.STRICT_ENV}=1 shows the whole traceback."
                 )
 
     def check(self) -> list[Problem]:

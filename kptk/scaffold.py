@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 import shutil
 import tempfile
@@ -13,6 +14,8 @@ from kptk import __version__
 from kptk.errors import RunError, UsageError
 
 NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+TAKEN = {"plugin", "any", "keras", "preprocessor", "pretrainer", "tensor"}
+"""Names whose file or class would collide with another one of the package that is written."""
 
 
 def write_plugin(name: str, directory: str = "") -> Path:
@@ -31,7 +34,12 @@ def write_plugin(name: str, directory: str = "") -> Path:
     """
     if not NAME.match(name):
         raise UsageError(
-            f"`name` must be a lower-case identifier (letters, digits, underscores, a letter first). Received: '{name}'."
+            "`name` must be a lower-case identifier (letters, digits, underscores, a letter first). "
+            f"Received: '{name}'."
+        )
+    if keyword.iskeyword(name) or name in TAKEN:
+        raise UsageError(
+            f"`name` must not be a word of Python or of the template. Received: '{name}'. Try '{name}_method'."
         )
     target = Path(directory or f"kptk-{name.replace('_', '-')}")
     if target.exists():

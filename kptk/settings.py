@@ -8,9 +8,7 @@ TRAIN: tuple[Option, ...] = (
     Option(name="epochs", type=int, default=20, low=1, help="Passes over the data."),
     Option(name="batch_size", type=int, default=256, low=1, help="Examples a step."),
     Option(name="seed", type=int, default=0, low=0, help="Decides initial weights, views and data order."),
-    Option(
-        name="optimizer", type=str, default="adamw", choices=("adamw", "adam", "sgd"), help="Keras optimiser."
-    ),
+    Option(name="optimizer", type=str, default="adamw", choices=("adamw", "adam", "sgd"), help="Keras optimiser."),
     Option(name="learning_rate", default=1e-3, low=0.0, help="Peak learning rate at a batch of 256."),
     Option(
         name="lr_scaling",

@@ -8,6 +8,7 @@ assembly never import Keras.
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -115,7 +116,7 @@ class Option:
         if self.type not in (int, float):
             return True
         return (
-            value == value  # not a NaN
+            not math.isnan(value)
             and (self.low is None or value >= self.low)
             and (self.high is None or value <= self.high)
             and (self.above is None or value > self.above)

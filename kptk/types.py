@@ -5,4 +5,4 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 Tensor: TypeAlias = Any
-"""A tensor of whichever backend Keras runs on. `Any`, because naming the three classes would import three frameworks."""
+"""A tensor of whichever backend Keras runs on. `Any`, because naming the classes would import three frameworks."""

@@ -33,7 +33,14 @@ def run(kptk, tmp_path_factory):
 
 def test_run_folder_is_complete(run) -> None:
     out, summary, _ = run
-    wanted = {"config.toml", "environment.json", "metrics.jsonl", "summary.json", "backbone.keras", "pretrainer.keras"}
+    wanted = {
+        "config.toml",
+        "environment.json",
+        "metrics.jsonl",
+        "summary.json",
+        "backbone.keras",
+        "pretrainer.keras",
+    }
     assert wanted | {"report.html", "checkpoints"} == {entry.name for entry in out.iterdir()}
     assert summary["status"] == "healthy"
     assert summary["epochs"] == 2
@@ -108,7 +115,9 @@ def test_saved_backbone_gives_the_embedded_features(run, kptk, tmp_path) -> None
 
     images = library.dataset("mnist10k").read(np.arange(20))
     np.save(tmp_path / "mine.npy", images)
-    assert kptk("embed", str(run[0]), "--data", str(tmp_path / "mine.npy"), "-o", str(tmp_path / "f.npz")).returncode == 0
+    assert (
+        kptk("embed", str(run[0]), "--data", str(tmp_path / "mine.npy"), "-o", str(tmp_path / "f.npz")).returncode == 0
+    )
     backbone = keras.saving.load_model(run[0] / "backbone.keras")
     features = keras.ops.convert_to_numpy(backbone(images.astype("float32") / 255, training=False))
     with np.load(tmp_path / "f.npz") as arrays:
@@ -156,7 +165,19 @@ def test_print_config_needs_no_run(kptk, form) -> None:
         (("-o", "train.learning_rate=0", "-o", "weight_decay=0"), "not learning"),
         (("-o", "train.learning_rate=1e12", "-o", "train.warmup=0"), "diverged|collapsed"),
         # Views of noise alone share nothing: a bias that grows is all that the features can become.
-        (("-o", "train.learning_rate=300", "-o", "train.warmup=0", "-o", "optimizer=sgd", "-o", "clip_norm=1"), "collapsed|not learning"),
+        (
+            (
+                "-o",
+                "train.learning_rate=300",
+                "-o",
+                "train.warmup=0",
+                "-o",
+                "optimizer=sgd",
+                "-o",
+                "clip_norm=1",
+            ),
+            "collapsed|not learning",
+        ),
     ],
 )
 def test_sick_runs_are_named(kptk, tmp_path, setting, status) -> None:
@@ -188,7 +209,10 @@ def test_bad_wishes_get_a_sentence(kptk, run, tmp_path, arguments, code, sentenc
     np.save(tmp_path / "flat.npy", np.zeros((40, 28, 28), "uint8"))
     np.savez(tmp_path / "other.npz", x=np.zeros((40, 9, 9), "uint8"), y=np.arange(40) % 2)
     np.savez(tmp_path / "one.npz", x=np.zeros((40, 28, 28), "uint8"), y=np.zeros(40, int))
-    places = {"run": run[0], **{name: tmp_path / f"{name}.np{'y' if name == 'flat' else 'z'}" for name in ("flat", "other", "one")}}
+    places = {
+        "run": run[0],
+        **{name: tmp_path / f"{name}.np{'y' if name == 'flat' else 'z'}" for name in ("flat", "other", "one")},
+    }
     before = sorted(path.name for path in tmp_path.iterdir())
     done = kptk(*(word.format(**places) for word in arguments), cwd=tmp_path)
     assert done.returncode == code, done.stderr

@@ -137,8 +137,6 @@ def test_a_run_needs_an_objective(plugins) -> None:
         resolve(plugins, Request())
 
 
-
-
 def assembly_of(tmp_path, objective=None, backbone=None, preprocessor="", dataset=None, settings=()) -> RunConfig:
     from kptk.discovery import Found, Loaded, Offer
     from kptk.spec import BackboneSpec, DatasetSpec, ObjectiveSpec, PreprocessorSpec
@@ -162,13 +160,25 @@ def assembly_of(tmp_path, objective=None, backbone=None, preprocessor="", datase
 @pytest.mark.parametrize(
     ("parts", "sentence"),
     [
-        ({"objective": {"inputs": ("text",)}}, "objective fake/o works on text but backbone fake/b takes image"),
+        (
+            {"objective": {"inputs": ("text",)}},
+            "objective fake/o works on text but backbone fake/b takes image",
+        ),
         ({"dataset": {"inputs": "table"}}, "backbone fake/b takes image but data fake/d holds table"),
         ({"objective": {"views": 2}}, "needs 2 views of each example but there is no preprocessor"),
-        ({"objective": {"views": 2}, "preprocessor": "{'views': 3}"}, "needs 2 views of each example but preprocessor fake/p makes 3"),
-        ({"preprocessor": "{'inputs': 'text'}"}, "preprocessor fake/p takes text but backbone fake/b takes image"),
+        (
+            {"objective": {"views": 2}, "preprocessor": "{'views': 3}"},
+            "needs 2 views of each example but preprocessor fake/p makes 3",
+        ),
+        (
+            {"preprocessor": "{'inputs': 'text'}"},
+            "preprocessor fake/p takes text but backbone fake/b takes image",
+        ),
         ({"objective": {"labels": True}}, "learns from labels but data fake/d has none"),
-        ({"objective": {"features": "sequence"}}, "needs a backbone that returns a sequence but fake/b returns a vector"),
+        (
+            {"objective": {"features": "sequence"}},
+            "needs a backbone that returns a sequence but fake/b returns a vector",
+        ),
         ({"objective": {"min_batch": 8}, "settings": ("batch_size=4",)}, "needs at least 8 examples a step"),
     ],
 )

@@ -11,7 +11,15 @@ from kptk.errors import PluginError, UsageError
 from kptk.plugins import Plugins
 
 EVERY = (
-    *("kptk-good", "kptk-bad", "kptk-exits", "kptk-hookfails", "kptk-misspelt", "kptk-heavy", "kptk-wrongtype"),
+    *(
+        "kptk-good",
+        "kptk-bad",
+        "kptk-exits",
+        "kptk-hookfails",
+        "kptk-misspelt",
+        "kptk-heavy",
+        "kptk-wrongtype",
+    ),
     *("kptk-clash", "kptk-zgood-again"),
 )
 
@@ -170,7 +178,9 @@ def test_plugins_list_and_check_show_what_is_broken(fakes, kptk) -> None:
 def test_uninstall_of_a_broken_plugin_loads_nothing(fakes, kptk) -> None:
     site = fakes("kptk-bad")
     marker = site / "loaded"
-    (site / "kptk_bad" / "plugin.py").write_text(f"open({str(marker)!r}, 'w').close()\nimport a_module_that_nobody_has\n")
+    (site / "kptk_bad" / "plugin.py").write_text(
+        f"open({str(marker)!r}, 'w').close()\nimport a_module_that_nobody_has\n"
+    )
     (site / "kptk_bad-0.1.dist-info" / "RECORD").write_text(
         "kptk_bad/__init__.py,,\nkptk_bad/plugin.py,,\n"
         "kptk_bad-0.1.dist-info/METADATA,,\nkptk_bad-0.1.dist-info/entry_points.txt,,\nkptk_bad-0.1.dist-info/RECORD,,\n"

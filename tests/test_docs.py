@@ -12,7 +12,14 @@ from kptk.cli.main import COMMANDS, cli
 from kptk.plugins import Plugins
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md"), *ROOT.glob("benchmarks/**/*.md")])
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("plugins/*/README.md"),
+        *ROOT.glob("benchmarks/**/*.md"),
+    ]
+)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -62,7 +69,10 @@ def test_every_command_and_option_is_on_the_page(name: str, command: click.Comma
 
 def test_the_page_names_no_flag_that_does_not_exist() -> None:
     text = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
-    real = {flag for _, command in commands(cli) for p in command.params for flag in p.opts} | {"--help", "-h"}
+    real = {flag for _, command in commands(cli) for p in command.params for flag in p.opts} | {
+        "--help",
+        "-h",
+    }
     named = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", text))
     assert named <= real, named - real
 
@@ -110,13 +120,13 @@ def test_examples_run(page: Path, number: int, code: str, tmp_path, monkeypatch)
 
 
 def test_readme_has_the_promised_python_verbatim() -> None:
-    wanted = '''import keras, kptk
+    wanted = """import keras, kptk
 backbone = kptk.backbone("resnet18", input_shape=(28, 28, 1), stem="small")
 model = kptk.objective("contrastive", backbone=backbone, temperature=0.2)
 model.compile(optimizer=keras.optimizers.AdamW(1e-3))
 model.fit(images, batch_size=256, epochs=5)          # plain uint8 or float arrays, tf.data, or PyDataset
 backbone.save("backbone.keras")                      # plain Keras file, no kptk needed to run it
-'''
+"""
     assert wanted in (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ from kptk.training import backend
 
 backend.import_keras()
 
-from kptk.training.health import effective_rank, feature_spread, judge  # noqa: E402
+from kptk.training.health import effective_rank, feature_spread, judge
 
 
 def test_spread_is_one_on_the_sphere_and_zero_at_a_point() -> None:

@@ -47,7 +47,14 @@ def arguments(tmp_path_factory) -> list[str]:
     return [
         *("train", "--plugin", "contrastive", "--data", str(folder / "images.npz"), "--epochs", "3"),
         *("--batch-size", "32", "-o", "checkpoint_every=3", "-o", "units=16", "-o", "hidden_dim=16"),
-        *("-o", "preprocessor.noise=0.1", "-o", "preprocessor.rotation=10", "-o", f"probe.data={folder}/images.npz"),
+        *(
+            "-o",
+            "preprocessor.noise=0.1",
+            "-o",
+            "preprocessor.rotation=10",
+            "-o",
+            f"probe.data={folder}/images.npz",
+        ),
     ]
 
 

@@ -19,9 +19,9 @@ from kptk.training import backend
 
 keras = backend.import_keras()
 
-import kptk  # noqa: E402
-from kptk.training import arms  # noqa: E402
-from kptk.training.experiment import ALL, Grid, draw, paired_difference, table  # noqa: E402
+import kptk
+from kptk.training import arms
+from kptk.training.experiment import ALL, Grid, draw, paired_difference, table
 
 HERE = Path(__file__).parent
 LABELS = {"digits": (1, 5, 10, ALL), "mnist10k": (1, 5, 10)}
@@ -72,7 +72,9 @@ def main() -> int:
     parser.add_argument("--data", choices=sorted(LABELS), default="digits")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--out", default="", help="file of finished cells; default: results-DATA.jsonl beside this script")
+    parser.add_argument(
+        "--out", default="", help="file of finished cells; default: results-DATA.jsonl beside this script"
+    )
     options = parser.parse_args()
     name = options.data
     x, y = load(name)
@@ -129,12 +131,14 @@ def gate(grid: Grid, name: str) -> bool:
             verdict = f"  gate >= {need:g} and interval above 0: {'pass' if good else 'FAIL'}"
             passed &= good
         print(
-            f"k {count or 'all'}: best of {' / '.join(arms.PRETRAINED)} (by validation) minus best scratch arm (by test): "
+            f"k {count or 'all'}: {' or '.join(arms.PRETRAINED)} (by validation) minus best scratch arm (by test): "
             f"{100 * gain.mean:+.1f} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]{verdict}"
         )
         frozen, random = ({s: c.test for s, c in grid.scores(arm, count).items()} for arm in ("frozen", "random"))
         over = paired_difference(frozen, random)
-        print(f"    frozen minus random encoder: {100 * over.mean:+.1f} [{100 * over.low:+.1f}, {100 * over.high:+.1f}]")
+        print(
+            f"    frozen minus random encoder: {100 * over.mean:+.1f} [{100 * over.low:+.1f}, {100 * over.high:+.1f}]"
+        )
     return passed
 
 

@@ -13,7 +13,12 @@ MEANING = {"run": "this run", "random": "random encoder", "raw": "raw inputs"}
 
 @click.command()
 @click.argument("run")
-@click.option("--data", metavar="PATH|NAME", required=True, help="Labelled data: class sub-folders, .npz with x and y, or a name.")
+@click.option(
+    "--data",
+    metavar="PATH|NAME",
+    required=True,
+    help="Labelled data: class sub-folders, .npz with x and y, or a name.",
+)
 @click.option("--k", default=20, show_default=True, help="Neighbours of the kNN vote.")
 @click.option("--seed", default=0, show_default=True, help="Of the split and the random encoder.")
 @click.option("--limit", default=5000, show_default=True, help="Rows of each part at most; 0 for all.")
@@ -40,7 +45,8 @@ def evaluate(run: str, data: str, as_json: bool, quiet: bool, **options: Any) ->
         print_json(result.to_dict())
         return
     first = result.scores[0]
-    reporter.line(f"{run} on {data}: accuracy on {first.test:,} test rows, {first.train:,} labelled rows to learn from, seed {first.seed}")
+    rows = f"{first.test:,} test rows, {first.train:,} labelled rows to learn from"
+    reporter.line(f"{run} on {data}: accuracy on {rows}, seed {first.seed}")
     for score in result.scores:
         probe = f"kNN (k={score.k})" if score.protocol == "knn" else "linear probe"
         click.echo(f"{MEANING[score.encoder]:<16} {probe:<14} {100 * score.value:6.2f} %")

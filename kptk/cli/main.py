@@ -21,13 +21,25 @@ COMMANDS = {
     "plugins": "kptk.cli.plugins:plugins",
 }
 
+SUMMARIES = {
+    "train": "Pre-train a backbone on unlabelled data.",
+    "evaluate": "Print the kNN and linear-probe accuracy of RUN, beside a random encoder and the raw inputs.",
+    "embed": "Write the features that RUN's encoder gives for some data.",
+    "views": "Draw what the model is shown: examples and several draws of their views.",
+    "list": "List what is installed: objectives, backbones, preprocessors, strategies, tasks, datasets, recipes.",
+    "show": "Show a part or a whole plugin: options, facts, references, where its code is.",
+    "cite": "List the papers behind a run or a part, to cite what you used.",
+    "plugins": "List, check, install, uninstall and write plugins.",
+}
+"""Each command's first sentence, said again here so that `--help` need not import them all."""
+
 
 class Failure(click.ClickException):
     """A kptk error on its way out: its sentence, and its exit code."""
 
     def __init__(self, error: KptkError) -> None:
         super().__init__(str(error))
-        self.exit_code = error.exit_code
+        self.exit_code = error.exit_code  # type: ignore[misc]
 
 
 class LazyGroup(click.Group):
@@ -46,6 +58,12 @@ class LazyGroup(click.Group):
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands for `--help` without importing any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find the command of the arguments; an unknown one gets a suggestion."""

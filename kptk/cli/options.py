@@ -10,7 +10,12 @@ import click
 from kptk.request import Request, Setting, from_toml, parse_setting
 
 PART_FLAGS = ("objective", "backbone", "preprocessor")
-FLAG_SETTINGS = {"epochs": "train.epochs", "batch_size": "train.batch_size", "seed": "train.seed", "limit": "data.limit"}
+FLAG_SETTINGS = {
+    "epochs": "train.epochs",
+    "batch_size": "train.batch_size",
+    "seed": "train.seed",
+    "limit": "data.limit",
+}
 
 
 def assembly_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,7 +41,12 @@ def assembly_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Refuse unreadable inputs, or leave them out and list them.",
         ),
         click.option(
-            "-o", "--option", "options", multiple=True, metavar="[PART.]NAME=VALUE", help="Set any option; repeatable."
+            "-o",
+            "--option",
+            "options",
+            multiple=True,
+            metavar="[PART.]NAME=VALUE",
+            help="Set any option; repeatable.",
         ),
     ]
     for flag in reversed(flags):
@@ -55,9 +65,7 @@ def to_request(flags: dict[str, Any]) -> Request:
     """
     base = from_toml(flags["config_file"]) if flags.get("config_file") else Request()
     settings = [
-        Setting(key, str(flags[flag]), text=True)
-        for flag, key in FLAG_SETTINGS.items()
-        if flags.get(flag) is not None
+        Setting(key, str(flags[flag]), text=True) for flag, key in FLAG_SETTINGS.items() if flags.get(flag) is not None
     ]
     if flags.get("on_bad_input"):
         settings.append(Setting("data.on_bad_input", flags["on_bad_input"], text=True))

@@ -25,10 +25,15 @@ class ConsoleReporter(Reporter):
     def __init__(self, *, quiet: bool = False, to_stderr: bool = False) -> None:
         self._quiet = quiet
         self._stream = sys.stderr if to_stderr else sys.stdout
+        self._above: Any = None
 
     def line(self, text: str = "") -> None:
         """Say one line."""
-        if not self._quiet:
+        if self._quiet:
+            return
+        if self._above is not None:  # lines said meanwhile go above the bar
+            self._above.print(text, markup=False, highlight=False)
+        else:
             click.echo(text, file=self._stream)
 
     @contextlib.contextmanager
@@ -60,12 +65,11 @@ class ConsoleReporter(Reporter):
             def advance(done: int, note: str) -> None:
                 bar.update(task, completed=done, note=note)
 
-            # Lines said meanwhile go above the bar.
-            line, self.line = self.line, lambda text="": bar.console.print(text, markup=False, highlight=False)  # type: ignore[method-assign, assignment]
+            self._above = bar.console
             try:
                 yield advance
             finally:
-                self.line = line  # type: ignore[method-assign]
+                self._above = None
 
     def _lines(self, what: str, total: int) -> Advance:
         last = time.monotonic()

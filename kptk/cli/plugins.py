@@ -1,10 +1,11 @@
-"""`kptk plugins`: list, check, install, uninstall and write plugins. Keras is never imported, except by `check --full`."""
+"""`kptk plugins`: list, check, install, uninstall and write plugins. Only `check --full` imports Keras."""
 
 from __future__ import annotations
 
 import importlib.util
 import subprocess
 import sys
+from importlib import metadata
 from typing import Any
 
 import click
@@ -138,19 +139,31 @@ def install(packages: tuple[str, ...], upgrade: bool) -> None:
     for name in new:
         done = subprocess.run([sys.executable, "-m", "kptk", "plugins", "check", name], check=False)
         if done.returncode:
-            raise PluginError(f"plugin '{name}' was installed and has problems. Remove it: kptk plugins uninstall {name}")
+            raise PluginError(
+                f"plugin '{name}' was installed and has problems. Remove it: kptk plugins uninstall {name}"
+            )
 
 
 @plugins.command()
 @click.argument("names", nargs=-1, required=True)
 def uninstall(names: tuple[str, ...]) -> None:
     """Uninstall plugins, by plugin or package NAME. A broken plugin can be removed too: none is loaded."""
-    found = {plugin.name: plugin.distribution for plugin in discovery.find()[0]}
-    known = {*found, *found.values()}
+    owners: dict[str, list[str]] = {}
+    # Straight from the metadata: also what KPTK_PLUGINS hides and the second package with a taken name can go.
+    for entry_point in metadata.entry_points(group=discovery.GROUP):
+        if entry_point.dist is not None:
+            owners.setdefault(entry_point.name, []).append(entry_point.dist.name)
+    packages = {package for own in owners.values() for package in own}
+    chosen = []
     for name in names:
-        if name not in known:
-            raise UsageError(f"no plugin called '{name}' is installed. {did_you_mean(name, known)} See: kptk plugins list")
-    _pip(["uninstall", "--yes", *(found.get(name, name) for name in names)])
+        if name not in packages and name not in owners:
+            hint = did_you_mean(name, {*owners, *packages})
+            raise UsageError(f"no plugin called '{name}' is installed. {hint} See: kptk plugins list")
+        own = [name] if name in packages else owners[name]
+        if len(own) > 1:
+            raise UsageError(f"'{name}' is the plugin of {len(own)} packages: {', '.join(own)}. Say which package.")
+        chosen += own
+    _pip(["uninstall", "--yes", *chosen])
 
 
 def _pip(arguments: list[str]) -> None:

@@ -98,7 +98,9 @@ def _refuse_beside_resume(flags: dict[str, Any]) -> None:
     given = [name for name, value in flags.items() if value and name not in allowed]
     if given:
         words = ", ".join(f"--{name.replace('_', '-').removesuffix('-file')}" for name in given)
-        raise UsageError(f"--resume goes on with the run's own configuration, so it cannot be changed. Leave out: {words}")
+        raise UsageError(
+            f"--resume goes on with the run's own configuration, so it cannot be changed. Leave out: {words}"
+        )
 
 
 def _spelled(config: RunConfig, form: str) -> str:

@@ -182,15 +182,17 @@ def train(
     flags = {"train.epochs": epochs, "train.batch_size": batch_size, "train.seed": seed}
     settings = [Setting(key, value) for key, value in flags.items() if value is not None]
     settings += [Setting(key, value) for key, value in (options or {}).items()]
-    request = Request(
-        recipe=plugin, names={k: v for k, v in names.items() if v}, data=data, settings=tuple(settings)
-    )
+    request = Request(recipe=plugin, names={k: v for k, v in names.items() if v}, data=data, settings=tuple(settings))
     plugins = Plugins()
     return run(resolve(plugins, request), out, plugins=plugins, reporter=reporter)
 
 
 def run(
-    config: RunConfig, out: str | Path = "", *, plugins: Plugins | None = None, reporter: Reporter | None = None
+    config: RunConfig,
+    out: str | Path = "",
+    *,
+    plugins: Plugins | None = None,
+    reporter: Reporter | None = None,
 ) -> Result:
     """Run a configuration.
 

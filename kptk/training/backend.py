@@ -107,7 +107,7 @@ def sync_state(model: Any) -> None:
         model.jax_state_sync()
 
 
-def random_state() -> NDArray[np.uint8]:
+def random_state() -> NDArray[Any]:
     """State of random numbers that are drawn outside Keras' seed generators; empty where there are none.
 
     On PyTorch an unseeded `Dropout` layer draws from the framework's own generator.
@@ -117,7 +117,7 @@ def random_state() -> NDArray[np.uint8]:
     return np.array(sys.modules["torch"].get_rng_state().numpy())
 
 
-def set_random_state(state: NDArray[np.uint8]) -> None:
+def set_random_state(state: NDArray[Any]) -> None:
     """Put back what `random_state` returned.
 
     Args:

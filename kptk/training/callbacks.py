@@ -57,7 +57,14 @@ class Checkpoints(RunCallback):
     """
 
     def __init__(
-        self, start: int, steps_per_epoch: int, *, folder: Path, every: int, first_loss: float, stop_on_nan: bool
+        self,
+        start: int,
+        steps_per_epoch: int,
+        *,
+        folder: Path,
+        every: int,
+        first_loss: float,
+        stop_on_nan: bool,
     ) -> None:
         super().__init__(start, steps_per_epoch)
         self.folder = folder

@@ -69,7 +69,12 @@ def embed(
     except OSError as error:
         part.unlink(missing_ok=True)
         raise RunError(f"could not write {out}: {error.strerror or error}") from error
-    return {"path": str(out), "rows": len(features), "dimensions": int(features.shape[1]), "data": source.describe()}
+    return {
+        "path": str(out),
+        "rows": len(features),
+        "dimensions": int(features.shape[1]),
+        "data": source.describe(),
+    }
 
 
 def _names(source: Source) -> list[str]:

@@ -29,7 +29,11 @@ def describe(config: RunConfig, source: Source, fingerprint: str, command: str) 
     plugins = {}
     for section, part in config.sections():
         if part.offer:
-            plugins[section] = {"id": part.id, "distribution": part.offer.label, "target": part.offer.spec.target}
+            plugins[section] = {
+                "id": part.id,
+                "distribution": part.offer.label,
+                "target": part.offer.spec.target,
+            }
     return {
         "kptk": __version__,
         "python": platform.python_version(),

@@ -108,7 +108,14 @@ def _extractor(encoder: Any) -> Callable[[Source], Any]:
 
 
 def _score(
-    protocol: str, encoder: str, train: Any, train_part: Source, test: Any, test_part: Source, k: int, seed: int
+    protocol: str,
+    encoder: str,
+    train: Any,
+    train_part: Source,
+    test: Any,
+    test_part: Source,
+    k: int,
+    seed: int,
 ) -> Score:
     labels, test_labels = train_part.labels, test_part.labels
     assert labels is not None and test_labels is not None

@@ -91,9 +91,7 @@ class Difference:
 Arm = Callable[[Draw], Outcome]
 
 
-def draw(
-    x: Array, y: Array, *, seed: int, labels_per_class: int, test_rows: int, validation_per_class: int
-) -> Draw:
+def draw(x: Array, y: Array, *, seed: int, labels_per_class: int, test_rows: int, validation_per_class: int) -> Draw:
     """Split labelled data for one cell; everything depends on the seed alone.
 
     Fewer labels are a part of more labels of the same seed, so that curves over labels are comparable.
@@ -185,9 +183,7 @@ class Grid:
 
     def scores(self, arm: str, labels_per_class: int) -> dict[int, Cell]:
         """Cells of an arm by seed."""
-        return {
-            cell.seed: cell for cell in self.cells if cell.arm == arm and cell.labels_per_class == labels_per_class
-        }
+        return {cell.seed: cell for cell in self.cells if cell.arm == arm and cell.labels_per_class == labels_per_class}
 
     def best_of(self, arms: Sequence[str], labels_per_class: int, *, by: str) -> dict[int, float]:
         """Test score of the best of several arms, seed by seed.
@@ -199,7 +195,9 @@ class Grid:
         """
         table = [self.scores(arm, labels_per_class) for arm in arms]
         seeds = set.intersection(*(set(column) for column in table))
-        return {seed: max((column[seed] for column in table), key=lambda c: getattr(c, by)).test for seed in sorted(seeds)}
+        return {
+            seed: max((column[seed] for column in table), key=lambda c: getattr(c, by)).test for seed in sorted(seeds)
+        }
 
 
 def paired_difference(first: dict[int, float], second: dict[int, float]) -> Difference:

@@ -96,15 +96,15 @@ def judge(
     if not math.isfinite(last) or (spread is not None and not math.isfinite(spread)):
         return Verdict(
             status="diverged",
-            sentence=f"The run diverged: the loss became {last}. Use a smaller learning rate (-o train.learning_rate=) or "
-            "limit the gradient (-o train.clip_norm=1).",
+            sentence=f"The run diverged: the loss became {last}. Use a smaller learning rate "
+            "(-o train.learning_rate=) or limit the gradient (-o train.clip_norm=1).",
         )
     if spread is not None and rank is not None and (spread < COLLAPSED_SPREAD or rank < COLLAPSED_RANK):
         return Verdict(
             status="collapsed",
             sentence=f"The features collapsed: they are nearly the same for every input (spread {spread:.3f} of 1, "
-            f"effective rank {rank:.1f}), whatever the loss says ({last:.3f}{against}). Use a smaller learning rate, a "
-            "larger batch or stronger views.",
+            f"effective rank {rank:.1f}), whatever the loss says ({last:.3f}{against}). Use a smaller learning "
+            "rate, a larger batch or stronger views.",
         )
     fell = (first_loss - last) / max(abs(first_loss), 1e-12)
     if not fell > LEARNED_SHARE:

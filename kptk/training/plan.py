@@ -97,9 +97,7 @@ def measure(model: keras.Model, source: Source, train: Any, *, labels: bool = Fa
     per_epoch = steps_per_epoch(len(source), train["batch_size"])
     # Steps wrap into later epochs if the data is small.
     stream = batches(source, train["batch_size"], train["seed"], 0, MEASURED_STEPS, labels=labels)
-    model.fit(
-        stream, steps_per_epoch=MEASURED_STEPS, epochs=1, verbose=0, shuffle=False, callbacks=[clock]
-    )
+    model.fit(stream, steps_per_epoch=MEASURED_STEPS, epochs=1, verbose=0, shuffle=False, callbacks=[clock])
     checkpoint.restore(model, before)
     return Plan(
         backbone_parameters=_trainable(model.backbone),

@@ -18,8 +18,8 @@ class Pretrainer(keras.Model, abc.ABC):
     """Abstract `keras.Model` that teaches a backbone without labels (or with).
 
     A leaf is one file with the paper's formula as a plain function, and three short methods: `__init__` creates what
-    the objective adds to the backbone, `forward_views` runs it on the views, `objective_loss` applies the formula. There is
-    no `train_step`: `call` and `compute_loss` work unchanged on TensorFlow, JAX and PyTorch.
+    the objective adds to the backbone, `forward_views` runs it on the views, `objective_loss` applies the formula. There
+    is no `train_step`: `call` and `compute_loss` work unchanged on TensorFlow, JAX and PyTorch.
 
     Create every weight in `__init__` (after ``super().__init__``), so that a saved model loads without data.
 
@@ -42,7 +42,9 @@ class Pretrainer(keras.Model, abc.ABC):
 
     @abc.abstractmethod
     def forward_views(self, views: tuple[Tensor, ...], training: bool) -> dict[str, Tensor]:
-        """Run the backbone and the objective's own layers. (Not called `forward`: PyTorch's modules own that name.)
+        """Run the backbone and the objective's own layers.
+
+        (It is not called `forward`, because PyTorch's modules own that name.)
 
         Args:
             views: the views of the batch, each ``(batch, ...)``.

@@ -83,9 +83,7 @@ def knn_accuracy(
     return float(vote.fit(train, train_labels).score(test, test_labels))
 
 
-def linear_accuracy(
-    train: Features, train_labels: Labels, test: Features, test_labels: Labels, seed: int = 0
-) -> float:
+def linear_accuracy(train: Features, train_labels: Labels, test: Features, test_labels: Labels, seed: int = 0) -> float:
     """Accuracy of logistic regression on standardised features; its strength is chosen on a part of the training rows.
 
     Args:
@@ -165,9 +163,7 @@ def check_labels(source: Source) -> None:
         InputError: if there are no labels, one class, or a class with a single row.
     """
     if source.labels is None:
-        raise InputError(
-            f"{source.describe()}: a probe needs labels. Use class sub-folders, or an .npz with x and y."
-        )
+        raise InputError(f"{source.describe()}: a probe needs labels. Use class sub-folders, or an .npz with x and y.")
     counts = np.bincount(source.labels, minlength=len(source.class_names))
     used = np.flatnonzero(counts)
     if len(used) < 2:

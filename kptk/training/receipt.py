@@ -52,7 +52,8 @@ class Receipt:
         for label, names in (("missing", self.missing), ("unused", self.unused), ("frozen", self.frozen)):
             shown = f" ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" if names else ""
             parts.append(f"{len(names)} {label}{shown}")
-        return f"Transfer{' from ' + self.origin if self.origin else ''}: {', '.join(parts)}; {self.before} -> {self.after}"
+        origin = f" from {self.origin}" if self.origin else ""
+        return f"Transfer{origin}: {', '.join(parts)}; {self.before} -> {self.after}"
 
     def to_dict(self) -> dict[str, Any]:
         """As a dictionary for JSON."""

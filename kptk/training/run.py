@@ -57,7 +57,11 @@ class Run:
     """
 
     def __init__(
-        self, config: RunConfig, plugins: Plugins, reporter: Reporter | None = None, source: Source | None = None
+        self,
+        config: RunConfig,
+        plugins: Plugins,
+        reporter: Reporter | None = None,
+        source: Source | None = None,
     ) -> None:
         assembly.check(config)
         self.config = config
@@ -77,8 +81,10 @@ class Run:
         keras.utils.set_random_seed(self.train["seed"])
         keras.config.set_dtype_policy(self.train["dtype"])
         model = build_model(self.config, self.source)
-        jit: bool | str = {"auto": "auto", "on": True, "off": False}[self.train["jit"]]
-        model.compile(optimizer=make_optimizer(self.train, self.total_steps), jit_compile=jit)
+        jit = self.train["jit"]
+        model.compile(
+            optimizer=make_optimizer(self.train, self.total_steps), jit_compile="auto" if jit == "auto" else jit == "on"
+        )
         model.optimizer.build(model.trainable_variables)
         return model
 
@@ -173,7 +179,13 @@ class Run:
         return self._finish(folder, progress.first_loss)
 
     def _fit(
-        self, folder: RunFolder, progress: Progress, start: int, stop: int, advance: Any, state: checkpoint.State | None
+        self,
+        folder: RunFolder,
+        progress: Progress,
+        start: int,
+        stop: int,
+        advance: Any,
+        state: checkpoint.State | None,
     ) -> Checkpoints:
         per_epoch = self.per_epoch
         saver = Checkpoints(

@@ -83,9 +83,7 @@ class SimCLR(Pretrainer):
         self.hidden_dim = hidden_dim
         self.batch_norm = batch_norm
         # Kept for pre-training only: downstream uses the backbone's output.
-        self.projector = mlp(
-            (hidden_dim, projection_dim), self.feature_dim, batch_norm=batch_norm, name="projector"
-        )
+        self.projector = mlp((hidden_dim, projection_dim), self.feature_dim, batch_norm=batch_norm, name="projector")
 
     def forward_views(self, views: tuple[Tensor, ...], training: bool) -> dict[str, Tensor]:
         """Project both views."""

@@ -56,7 +56,7 @@ def jitter(images: Tensor, strength: float, grey: float, draw: list[Tensor]) -> 
 def _saturation(amount: Tensor) -> Tensor:
     """Blend with grey: ``amount * I + (1 - amount) * 1 luma'``, shape ``(batch, 3, 3)``."""
     amount = ops.reshape(amount, (-1, 1, 1))
-    grey = ops.convert_to_tensor(np.tile(np.float32(LUMA), (3, 1)))
+    grey = ops.convert_to_tensor(np.tile(np.array(LUMA, dtype="float32"), (3, 1)))
     return amount * ops.eye(3) + (1 - amount) * grey
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import keras
 
 
-def example_cnn(input_shape: tuple[int, ...], *, filters: int = 32, units: int = 128, dropout: float = 0.2) -> keras.Model:
+def example_cnn(
+    input_shape: tuple[int, ...], *, filters: int = 32, units: int = 128, dropout: float = 0.2
+) -> keras.Model:
     """Build Conv 3x3 -> ReLU -> MaxPool 2 -> Flatten -> Dense -> ReLU -> Dropout; the head belongs to the task.
 
     With a 10-class head it has 693,962 parameters on 28 x 28 x 1 and 923,914 on 32 x 32 x 3.

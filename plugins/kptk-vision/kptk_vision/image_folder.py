@@ -117,7 +117,9 @@ def image_folder(path: str, *, image_size: int = 0, channels: int = 0, on_bad_in
         )
     good = [(name, look) for name, look in zip(files, looks, strict=True) if not isinstance(look, str)]
     if not good:
-        raise InputError(f"none of the {len(files):,} images in {root} can be read. First: {bad[0].path}: {bad[0].reason}")
+        raise InputError(
+            f"none of the {len(files):,} images in {root} can be read. First: {bad[0].path}: {bad[0].reason}"
+        )
     names = [name for name, _ in good]
     digest = hashlib.sha256()
     for name, (_, _, _, checksum) in good:

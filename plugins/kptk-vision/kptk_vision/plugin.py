@@ -76,7 +76,13 @@ _READER = (
         high=1024,
         help="Side in pixels; 0: the files' own size if they agree, else 64.",
     ),
-    Option(name="channels", type=int, default=0, choices=(0, 1, 3), help="1 grey, 3 colour, 0: what the files have."),
+    Option(
+        name="channels",
+        type=int,
+        default=0,
+        choices=(0, 1, 3),
+        help="1 grey, 3 colour, 0: what the files have.",
+    ),
     Option(
         name="on_bad_input",
         type=str,

@@ -88,7 +88,13 @@ def _conv_norm(x: Any, filters: int, size: int, stride: int, *, name: str, paddi
         x = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
         padding = "valid"
     x = keras.layers.Conv2D(
-        filters, size, strides=stride, padding=padding, use_bias=False, kernel_initializer="he_normal", name=name
+        filters,
+        size,
+        strides=stride,
+        padding=padding,
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
     )(x)
     return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(x)
 

@@ -13,12 +13,10 @@ from kptk.training import backend
 pytestmark = pytest.mark.backends
 keras = backend.import_keras()
 
-import kptk  # noqa: E402
+import kptk
 
 
-@pytest.mark.parametrize(
-    ("shape", "with_head"), [((28, 28, 1), 693_962), ((32, 32, 3), 923_914), ((8, 8, 1), 38_602)]
-)
+@pytest.mark.parametrize(("shape", "with_head"), [((28, 28, 1), 693_962), ((32, 32, 3), 923_914), ((8, 8, 1), 38_602)])
 def test_example_cnn_has_the_published_parameter_counts(shape, with_head) -> None:
     backbone = kptk.backbone("example_cnn", input_shape=shape)
     assert backbone.count_params() + 128 * 10 + 10 == with_head

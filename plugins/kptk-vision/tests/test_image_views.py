@@ -12,10 +12,10 @@ from kptk.training import backend
 pytestmark = pytest.mark.backends
 keras = backend.import_keras()
 
-from keras import ops  # noqa: E402
+from keras import ops
 
-from kptk_vision import colour, resample  # noqa: E402
-from kptk_vision.image_views import ImageViews  # noqa: E402
+from kptk_vision import colour, resample
+from kptk_vision.image_views import ImageViews
 
 OFF = {"crop": 1.0, "flip": 0.0, "jitter": 0.0, "grey": 0.0}
 
@@ -127,7 +127,9 @@ def test_hue_keeps_luma_and_a_full_turn_changes_nothing() -> None:
     pixels = np.random.default_rng(0).random((3, 3)).astype("float32")
     for turn in (0.3, 2 * np.pi):
         matrix = array(colour._hue(ops.full((1,), turn)))[0]
-        np.testing.assert_allclose((pixels @ matrix.T) @ np.float32(colour.LUMA), pixels @ np.float32(colour.LUMA), atol=1e-4)
+        np.testing.assert_allclose(
+            (pixels @ matrix.T) @ np.float32(colour.LUMA), pixels @ np.float32(colour.LUMA), atol=1e-4
+        )
     np.testing.assert_allclose(matrix, np.eye(3), atol=1e-4)
 
 

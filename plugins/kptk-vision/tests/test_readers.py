@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,7 +108,7 @@ def test_unreadable_images_are_refused_with_path_and_count(tmp_path) -> None:
 def test_unreadable_images_are_left_out_and_listed(tmp_path) -> None:
     source = image_folder(str(broken_folder(tmp_path)), on_bad_input="skip")
     assert len(source) == 2
-    assert {os.path.basename(bad.path) for bad in source.skipped} == {"cut.jpg", "text.png"}
+    assert {Path(bad.path).name for bad in source.skipped} == {"cut.jpg", "text.png"}
     assert "2 left out" in source.describe()
 
 
@@ -193,8 +193,14 @@ NAN[3, 1, 1] = np.nan
         (write("a.npz", {"x": np.array(["a", None], dtype=object)}), "pickled objects"),
         (write("a.npy", NAN), r"NaN or infinity in 1 of 5 rows, first in row 3.*--on-bad-input skip"),
         (write("a.npz", {"images": np.zeros((2, 4, 4))}), "must hold an array called x .* It holds: images"),
-        (write("a.npz", {"x": np.zeros((2, 4, 4), "uint8"), "y": np.zeros(3)}), "one label for each of the 2 rows"),
-        (write("a.npz", {"x": np.zeros((2, 4, 4), "uint8"), "y": np.array([0.5, 1])}), "class numbers or names"),
+        (
+            write("a.npz", {"x": np.zeros((2, 4, 4), "uint8"), "y": np.zeros(3)}),
+            "one label for each of the 2 rows",
+        ),
+        (
+            write("a.npz", {"x": np.zeros((2, 4, 4), "uint8"), "y": np.array([0.5, 1])}),
+            "class numbers or names",
+        ),
         (write("a.npy", np.zeros((2, 4, 4, 7), "uint8")), "must have the shape"),
         (write("a.npy", np.zeros((0, 4, 4), "uint8")), "no rows"),
         (write("a.npy", np.full((2, 4, 4), -3, "int64")), "must be 0..255"),
