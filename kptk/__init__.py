@@ -14,7 +14,7 @@ _PUBLIC = {
     "BackboneSpec": "kptk.spec",
     "DatasetSpec": "kptk.spec",
     "ObjectiveSpec": "kptk.spec",
-    "Option": "kptk.spec",
+    "Option": "kptk.option",
     "PreprocessorSpec": "kptk.spec",
     "RecipeSpec": "kptk.spec",
     "StrategySpec": "kptk.spec",
@@ -53,11 +53,11 @@ if TYPE_CHECKING:
     from kptk.errors import RunError as RunError
     from kptk.errors import UsageError as UsageError
     from kptk.hookspecs import hookimpl as hookimpl
+    from kptk.option import Option as Option
     from kptk.plugins import Plugins as Plugins
     from kptk.spec import BackboneSpec as BackboneSpec
     from kptk.spec import DatasetSpec as DatasetSpec
     from kptk.spec import ObjectiveSpec as ObjectiveSpec
-    from kptk.spec import Option as Option
     from kptk.spec import PreprocessorSpec as PreprocessorSpec
     from kptk.spec import RecipeSpec as RecipeSpec
     from kptk.spec import StrategySpec as StrategySpec

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from kptk import assembly, runfolder
 from kptk.config import RunConfig, resolve
 from kptk.data import Source
-from kptk.errors import InputError, RunError
+from kptk.errors import InputError
 from kptk.plugins import Plugins
 from kptk.request import from_toml
 from kptk.runfolder import RunFolder
@@ -22,28 +21,14 @@ from kptk.training import backend, checkpoint, environment
 from kptk.training.assemble import build_model, open_data, open_probe
 from kptk.training.callbacks import Checkpoints, KeepRandomState, MetricsLog, RestoreMetrics, ShowProgress
 from kptk.training.checkpoint import Progress
-from kptk.training.health import HealthCallback, Verdict, judge
+from kptk.training.finish import Result as Result
+from kptk.training.finish import finish
+from kptk.training.health import HealthCallback
 from kptk.training.optimizer import make_optimizer
-from kptk.training.plan import Plan, duration, measure
+from kptk.training.plan import Plan, measure
 from kptk.training.probes import ProbeCallback
-from kptk.training.receipt import checksum
 from kptk.training.reporter import Reporter
 from kptk.training.stream import batches, steps_per_epoch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What a run came to.
-
-    Args:
-        folder: the run folder.
-        verdict: its health in words.
-        summary: the figures, as in `summary.json`.
-    """
-
-    folder: Path
-    verdict: Verdict
-    summary: dict[str, Any]
 
 
 class Run:
@@ -176,7 +161,7 @@ class Run:
             if step < self.total_steps and not self.model.stop_training:
                 saver = self._fit(folder, progress, step, self.total_steps, advance, None)
                 progress = Progress(step=saver.step, first_loss=saver.first_loss)
-        return self._finish(folder, progress.first_loss)
+        return finish(self, folder, progress.first_loss)
 
     def _fit(
         self,
@@ -250,59 +235,6 @@ class Run:
         parts.append(f"{record['images_per_second']:,.0f}/s")
         self.reporter.line("  ".join(parts))
 
-    def _finish(self, folder: RunFolder, first_loss: float) -> Result:
-        records = folder.metrics()
-        last = records[-1] if records else {}
-        batch = self.train["batch_size"]
-        verdict = judge(
-            first_loss=first_loss,
-            losses=[float("nan") if r.get("loss") is None else r["loss"] for r in records],
-            chance=self.model.chance_loss(batch),
-            spread=_or_nan(last, "feature_spread"),
-            rank=_or_nan(last, "effective_rank"),
-        )
-        self._save(folder)
-        seconds = sum(record["seconds"] for record in records)
-        summary = {
-            "run": str(folder.path),
-            "status": verdict.status,
-            "verdict": verdict.sentence,
-            "epochs": last.get("epoch", 0),
-            "steps": last.get("step", 0),
-            "first_loss": first_loss if np.isfinite(first_loss) else None,
-            "loss": last.get("loss"),
-            "chance_loss": self.model.chance_loss(batch),
-            "feature_spread": last.get("feature_spread"),
-            "effective_rank": last.get("effective_rank"),
-            "knn_accuracy": last.get("knn_accuracy"),
-            "seconds": round(seconds, 1),
-            "backbone": str(folder.path / runfolder.BACKBONE),
-            "backbone_checksum": checksum(self.model.backbone),
-            "report": str(folder.path / runfolder.REPORT),
-        }
-        folder.write(runfolder.SUMMARY, json.dumps(summary, indent=2))
-        self._report(folder, summary)
-        self.reporter.line(f"Trained for {duration(seconds)}. {verdict.sentence}")
-        self.reporter.line(f"Backbone: {folder.path / runfolder.BACKBONE}")
-        self.reporter.line(f"Report: {folder.path / runfolder.REPORT}")
-        return Result(folder=folder.path, verdict=verdict, summary=summary)
-
-    def _save(self, folder: RunFolder) -> None:
-        for name, model in ((runfolder.BACKBONE, self.model.backbone), (runfolder.PRETRAINER, self.model)):
-            part = folder.path / f"part-{name}"
-            try:
-                model.save(part)
-                part.replace(folder.path / name)
-            except Exception as error:
-                part.unlink(missing_ok=True)
-                # h5py reports a full disk as a RuntimeError or BlockingIOError.
-                raise RunError(f"could not save {folder.path / name}: {error}") from error
-
-    def _report(self, folder: RunFolder, summary: dict[str, Any]) -> None:
-        from kptk.training.report import write_report
-
-        write_report(self, folder, summary)
-
 
 def resume(path: str | Path, plugins: Plugins, reporter: Reporter | None = None) -> Result:
     """Go on with the run in a folder.
@@ -319,9 +251,3 @@ def resume(path: str | Path, plugins: Plugins, reporter: Reporter | None = None)
 
 def _shown(value: float | None, digits: int) -> str:
     return "nan" if value is None else f"{value:.{digits}f}"
-
-
-def _or_nan(record: dict[str, Any], key: str) -> float | None:
-    if key not in record:
-        return None
-    return float("nan") if record[key] is None else float(record[key])
