@@ -51,7 +51,13 @@ def resnet(
 
 
 def resnet18(input_shape: tuple[int, ...], *, stem: str = "auto", width: int = 64) -> keras.Model:
-    """Build ResNet-18; see `resnet` for the arguments.
+    """Build ResNet-18.
+
+    Args:
+        input_shape: ``(height, width, channels)``.
+        stem: ``"imagenet"``, ``"small"`` or ``"auto"``, see `resnet`.
+        width: filters of the first stage.
+
 
     Example:
         >>> resnet18((32, 32, 3), stem="small").output_shape
@@ -61,12 +67,24 @@ def resnet18(input_shape: tuple[int, ...], *, stem: str = "auto", width: int = 6
 
 
 def resnet34(input_shape: tuple[int, ...], *, stem: str = "auto", width: int = 64) -> keras.Model:
-    """Build ResNet-34; see `resnet` for the arguments."""
+    """Build ResNet-34.
+
+    Args:
+        input_shape: ``(height, width, channels)``.
+        stem: ``"imagenet"``, ``"small"`` or ``"auto"``, see `resnet`.
+        width: filters of the first stage.
+    """
     return resnet(input_shape, blocks=(3, 4, 6, 3), bottleneck=False, stem=stem, width=width, name="resnet34")
 
 
 def resnet50(input_shape: tuple[int, ...], *, stem: str = "auto", width: int = 64) -> keras.Model:
-    """Build ResNet-50; see `resnet` for the arguments."""
+    """Build ResNet-50.
+
+    Args:
+        input_shape: ``(height, width, channels)``.
+        stem: ``"imagenet"``, ``"small"`` or ``"auto"``, see `resnet`.
+        width: filters of the first stage.
+    """
     return resnet(input_shape, blocks=(3, 4, 6, 3), bottleneck=True, stem=stem, width=width, name="resnet50")
 
 
