@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zipfile
 from collections.abc import Iterator
@@ -80,6 +81,8 @@ def _import_plugins(packages: list[str], plugins: Plugins) -> set[str]:
         for offer in plugins.offers(kind):
             package = offer.spec.target.partition(":")[0].partition(".")[0]
             if package in packages:
-                load_target(offer)
                 found.add(package)
+                # A neighbour that cannot be imported matters only if the file needs it, and then loading says so.
+                with contextlib.suppress(PluginError):
+                    load_target(offer)
     return found

@@ -58,7 +58,6 @@ def resnet18(input_shape: tuple[int, ...], *, stem: str = "auto", width: int = 6
         stem: ``"imagenet"``, ``"small"`` or ``"auto"``, see `resnet`.
         width: filters of the first stage.
 
-
     Example:
         >>> resnet18((32, 32, 3), stem="small").output_shape
         (None, 512)

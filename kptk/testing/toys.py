@@ -1,0 +1,207 @@
+"""What a check trains on: a few toy inputs, a tiny backbone and simple views for each kind of input.
+
+Another kind of input is added by one `register_toy` call; a plugin can make it in its ``conftest.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from kptk.errors import UsageError
+from kptk.training.preprocessor import Preprocessor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kptk.testing.checks import Subject
+    from kptk.types import Tensor
+
+SIDE = 16
+CLASSES = 4
+USUAL_VIEWS = {"image": "vision/image_views"}
+"""The preprocessor that an objective gets, if it is installed; otherwise the toy's own views."""
+
+Array = NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toy:
+    """All that the kit needs to know of a kind of input.
+
+    Args:
+        inputs: from a count and a seed to raw inputs and class numbers. The classes are easy to tell apart.
+        backbone: from what an objective needs (``"vector"``, ``"map"``, ``"sequence"``) to a tiny model.
+        views: from a number of views to a `Preprocessor` for raw inputs.
+        shape: from a backbone's smallest size to a legal ``input_shape``.
+    """
+
+    inputs: Callable[[int, int], tuple[Array, Array]]
+    backbone: Callable[[str], keras.Model]
+    views: Callable[[int], Preprocessor]
+    shape: Callable[[int], tuple[int, ...]]
+
+
+_TOYS: dict[str, Toy] = {}
+
+
+def register_toy(kind: str, toy: Toy) -> None:
+    """Teach the kit a kind of input.
+
+    Args:
+        kind: as in the specs' ``inputs``.
+        toy: what the kit needs to know.
+    """
+    _TOYS[kind] = toy
+
+
+def toy(kind: str) -> Toy:
+    """Return what the kit knows of a kind of input.
+
+    Args:
+        kind: as in the specs' ``inputs``.
+
+    Raises:
+        UsageError: if nobody registered that kind.
+    """
+    if kind not in _TOYS:
+        raise UsageError(
+            f"`kind` must be one of {', '.join(sorted(_TOYS))}. Received: {kind!r}. "
+            "Teach the kit this kind of input: kptk.testing.toys.register_toy(kind, Toy(...))"
+        )
+    return _TOYS[kind]
+
+
+def toy_inputs(kind: str, count: int = 64, seed: int = 0) -> tuple[Array, Array]:
+    """Make raw inputs of a kind, in classes that are easy to tell apart.
+
+    Args:
+        kind: as in the specs' ``inputs``; ``"image"`` gives bytes, shape ``(count, 16, 16, 3)``.
+        count: how many.
+        seed: decides all of them.
+
+    Returns:
+        The inputs and their class numbers.
+    """
+    return toy(kind).inputs(count, seed)
+
+
+def kind_of(spec: Any) -> str:
+    """The kind of input that a spec is tried with: its only or first one, images if it takes any.
+
+    Args:
+        spec: a spec with ``inputs``.
+    """
+    inputs = spec.inputs
+    return inputs if isinstance(inputs, str) else (inputs[0] if inputs else "image")
+
+
+def build_objective(subject: Subject, *, plain_views: bool = False, **options: Any) -> Any:
+    """Build an objective around a tiny backbone, from one seed.
+
+    Args:
+        subject: the objective.
+        plain_views: use the kit's own views even where ``vision/image_views`` is installed.
+        **options: options of the objective.
+
+    Returns:
+        The model, not compiled.
+    """
+    spec = subject.spec
+    kind = kind_of(spec)
+    keras.utils.set_random_seed(0)
+    backbone = toy(kind).backbone(spec.features)
+    count = int(options.pop("views", _default_views(spec)))
+    views = _usual_views(subject, kind, count) if not plain_views else None
+    return spec.build(backbone=backbone, views=views or toy(kind).views(count), **options)
+
+
+def _default_views(spec: Any) -> int:
+    """How many views an objective needs: the default of its option ``views`` if it lets the user choose."""
+    return next((int(option.default) for option in spec.options if option.name == "views"), int(spec.views))
+
+
+def _usual_views(subject: Subject, kind: str, count: int) -> Preprocessor | None:
+    for offer in subject.plugins.offers("preprocessor", USUAL_VIEWS.get(kind, "")):
+        made: Preprocessor = offer.spec.build(views=count, seed=0)
+        return made
+    return None
+
+
+@keras.saving.register_keras_serializable(package="kptk")
+class NoiseViews(Preprocessor):
+    """Copies of an image with Gaussian noise: the simplest views there are.
+
+    Args:
+        views: how many copies.
+        stddev: standard deviation of the noise, on the 0..1 scale.
+        seed: seed of the noise; None draws one.
+        **kwargs: passed to `keras.layers.Layer`.
+    """
+
+    def __init__(self, *, views: int = 2, stddev: float = 0.1, seed: int | None = None, **kwargs: Any) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(views=views, seed=seed, **kwargs)
+        self.stddev = stddev
+
+    def call(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Make the copies."""
+        images = self.plain(inputs)
+        return tuple(
+            images + self.stddev * keras.random.normal(ops.shape(images), seed=self.seed_generator)
+            for _ in range(self.views)
+        )
+
+    def plain(self, inputs: Tensor) -> Tensor:
+        """Scale bytes to 0..1."""
+        return ops.cast(inputs, "float32") / 255.0
+
+    def get_config(self) -> dict[str, Any]:
+        """Return every argument."""
+        return {**super().get_config(), "stddev": self.stddev}
+
+
+def _images(count: int, seed: int) -> tuple[Array, Array]:
+    """Smooth coloured blobs, a different one for each class, with a little noise."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % CLASSES
+    # Bilinear interpolation of 4 x 4 random colours, along one axis after the other.
+    steps = np.abs(np.linspace(0, 3, SIDE)[:, None] - np.arange(4)[None])
+    smooth = np.maximum(0.0, 1.0 - steps)  # (SIDE, 4)
+    corners = np.random.default_rng(1234).uniform(0, 1, (CLASSES, 4, 4, 3))
+    blobs = np.einsum("ia,nabc,jb->nijc", smooth, corners, smooth)
+    images = 0.9 * blobs[labels] + 0.1 * rng.uniform(0, 1, (count, SIDE, SIDE, 3))
+    return (255 * images).astype("uint8"), labels.astype("int64")
+
+
+def _image_backbone(features: str) -> keras.Model:
+    inputs = keras.Input((SIDE, SIDE, 3), name="images")
+    x = keras.layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", name="conv0")(inputs)
+    x = keras.layers.Conv2D(16, 3, strides=2, padding="same", activation="relu", name="conv1")(x)
+    if features == "sequence":
+        x = keras.layers.Reshape((-1, 16), name="tokens")(x)
+    elif features == "vector":
+        x = keras.layers.Flatten(name="flatten")(x)
+        x = keras.layers.Dense(32, name="features")(x)
+    return keras.Model(inputs, x, name="tiny")
+
+
+def _image_shape(min_size: int) -> tuple[int, ...]:
+    side = max(min_size, 1) if min_size else SIDE
+    return (side, side, 3)
+
+
+register_toy(
+    "image",
+    Toy(
+        inputs=_images,
+        backbone=_image_backbone,
+        views=lambda count: NoiseViews(views=count, seed=0),
+        shape=_image_shape,
+    ),
+)

@@ -1,0 +1,1 @@
+"""One mistake after the other, so that each check of the kit can be seen to fail."""
