@@ -20,7 +20,6 @@ Array = NDArray[Any]
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 """Inverse regularisation of logistic regression, chosen on validation rows."""
 HEAD_STEPS = 100
-HEAD_RATE = 1e-2
 BATCH = 32
 
 
@@ -213,7 +212,7 @@ def make_arms(setup: Setup) -> dict[str, Arm]:
 
     def raw(data: Draw) -> Outcome:
         def flat(x: Array) -> Array:
-            return x.reshape(len(x), -1).astype("float32") / np.float32(255)
+            return x.reshape(len(x), -1).astype("float32") / np.float32(255 if x.dtype.kind in "iu" else 1)
 
         return max(
             (probe(flat, data), probe(flat, data, centre=flat(data.pool[:4096]).mean(axis=0))),
@@ -288,6 +287,9 @@ def head_on_features(features: Array, y: Array, classes: int, seed: int) -> tupl
     fitted = LogisticRegression(C=1.0, max_iter=HEAD_STEPS * 10, random_state=seed).fit(features, y)
     kernel = np.zeros((features.shape[1], classes), "float32")
     bias = np.full(classes, -10.0, "float32")  # a class without a row is never predicted
+    coefficients, intercepts = fitted.coef_, fitted.intercept_
+    if len(fitted.classes_) == 2:  # scikit-learn keeps one logit for two classes: split it
+        coefficients, intercepts = (np.concatenate([-part, part]) / 2 for part in (coefficients, intercepts))
     for column, label in enumerate(fitted.classes_):
-        kernel[:, label], bias[label] = fitted.coef_[column], fitted.intercept_[column]
+        kernel[:, label], bias[label] = coefficients[column], intercepts[column]
     return kernel, bias

@@ -138,16 +138,24 @@ class Grid:
 
     Args:
         path: a file of JSON lines.
+
+    Raises:
+        InputError: if the file holds anything else; it is left as it is.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.cells: list[Cell] = []
-        for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else ():
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+        for number, line in enumerate(lines, start=1):
             try:
                 self.cells.append(Cell(**json.loads(line)))
-            except (ValueError, TypeError):
-                break  # the last line was cut off by a crash: that cell runs again
+            except (ValueError, TypeError) as error:
+                if number == len(lines) and line.startswith("{") and not line.endswith("}"):
+                    break  # a crash cut the last line off: that cell runs again
+                raise InputError(
+                    f"{self.path}, line {number}: not a finished cell of an experiment. Name another file, or mend the line."
+                ) from error
 
     def run(
         self, arms: dict[str, Arm], draws: Iterable[Draw], *, say: Callable[[Cell], None] = lambda cell: None
@@ -179,7 +187,9 @@ class Grid:
     def _rewrite(self) -> None:
         """Drop a line that was cut off, so that new ones start on a line of their own."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text("".join(json.dumps(asdict(cell)) + "\n" for cell in self.cells), encoding="utf-8")
+        part = self.path.with_name(f"{self.path.name}.part")
+        part.write_text("".join(json.dumps(asdict(cell)) + "\n" for cell in self.cells), encoding="utf-8")
+        part.replace(self.path)  # a crash in between leaves the old file whole
 
     def scores(self, arm: str, labels_per_class: int) -> dict[int, Cell]:
         """Cells of an arm by seed."""

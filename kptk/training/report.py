@@ -1,3 +1,104 @@
-"""stub"""
-def write_report(run, folder, summary):
-    folder.write("report.html", "<p>stub</p>")
+"""`report.html`: one page about a run that needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import datetime
+from importlib import resources
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from kptk import __version__, runfolder
+from kptk.training import report_facts, report_parts, report_pictures
+from kptk.training.report_html import Html, join, tag
+from kptk.training.report_page import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kptk.runfolder import RunFolder
+    from kptk.training.run import Run
+
+SECTIONS: tuple[tuple[str, str, Callable[[Page], Html]], ...] = (
+    ("figures", "Key figures", report_parts.key_figures),
+    ("curves", "Curves", report_parts.curves),
+    ("health", "Health of the features", report_parts.health),
+    ("views", "What the model is shown", report_pictures.views),
+    ("map", "Map of the features", report_pictures.feature_map),
+    ("neighbours", "Nearest neighbours", report_pictures.neighbours),
+    ("data", "Data", report_facts.data),
+    ("weights", "Weights", report_facts.weights),
+    ("commands", "Repeat and judge", report_facts.commands),
+    ("configuration", "Configuration", report_facts.configuration),
+    ("environment", "Environment", report_facts.environment),
+    ("references", "References to cite", report_facts.references),
+)
+"""Anchor, heading and maker of each section, in the order of the page."""
+
+
+def write_report(run: Run, folder: RunFolder, summary: dict[str, Any]) -> None:
+    """Write `report.html`. What goes wrong in making it is said in a line: a report must not cost a model.
+
+    Args:
+        run: the finished run.
+        folder: its folder.
+        summary: its figures, as in `summary.json`.
+
+    Raises:
+        RunError: if the disk is full or read-only.
+    """
+    try:
+        # A file name may hold bytes that are no text; they become question marks.
+        page = render(Page(run, folder, summary)).encode("utf-8", "replace")
+    except Exception as error:
+        run.reporter.line(f"report could not be written: {type(error).__name__}: {error}")
+        return
+    folder.write(runfolder.REPORT, page)
+
+
+def render(page: Page) -> str:
+    """The whole page. A section that cannot be made says so in its place, and the others are there.
+
+    Args:
+        page: the run.
+    """
+    sections = [_section(page, *section) for section in SECTIONS]
+    links = [tag("li", tag("a", heading, href=f"#{anchor}")) for anchor, heading, _ in SECTIONS]
+    template = Template(resources.files("kptk").joinpath("templates/report.html").read_text(encoding="utf-8"))
+    script = resources.files("kptk").joinpath("templates/report.js").read_text(encoding="utf-8")
+    config = page.run.config
+    return template.substitute(
+        title=join((f"{config.objective.id} on {config.data.id}: {page.summary['status']}",)),
+        heading=_heading(page),
+        verdict=report_parts.verdict(page),
+        links=join(links),
+        sections=join(sections),
+        made=join((f"Written by kptk {__version__} on {datetime.now().astimezone():%d %B %Y, %H:%M %Z}.",)),
+        script=script,
+        # The page may run this script and load nothing at all, whatever the data put into it.
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def _heading(page: Page) -> Html:
+    config = page.run.config
+    parts = [config.backbone.id, *([config.preprocessor.id] if config.preprocessor else []), config.data.id]
+    return join(
+        (
+            tag("p", "Pre-training report", class_="kind"),
+            tag("h1", config.objective.id),
+            tag("p", "on ", " · ".join(parts), class_="parts"),
+            tag("p", str(page.folder.path), class_="path"),
+        )
+    )
+
+
+def _section(page: Page, anchor: str, heading: str, make: Callable[[Page], Html]) -> Html:
+    try:
+        content = make(page)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        page.run.reporter.line(f"report: '{heading}' could not be made: {reason}")
+        content = tag("p", f"This part could not be made: {reason}", class_="note")
+    return tag("section", tag("h2", heading, id=anchor), content, aria_labelledby=anchor)
