@@ -144,7 +144,7 @@ class ArraySource(Source):
 
 
 class Subset(Source):
-    """Some rows of another source.
+    """Some rows of another source; the whole's test part stays its test part.
 
     Args:
         source: the whole.
@@ -176,6 +176,10 @@ class Subset(Source):
     def describe(self) -> str:
         """One line: the whole, and how many rows of it."""
         return f"{self._source.describe()}; {len(self):,} of them ({self._note})"
+
+    def holdout(self) -> Source | None:
+        """The whole's test part."""
+        return self._source.holdout()
 
 
 def limited(source: Source, limit: int, seed: int) -> Source:

@@ -48,7 +48,7 @@ class RunFolder:
 
         Raises:
             UsageError: if something is there already.
-            InputError: if it cannot be written.
+            RunError: if it cannot be written.
         """
         if (path / CONFIG).exists():
             raise UsageError(
@@ -61,7 +61,7 @@ class RunFolder:
             # Trying is the only sure answer: root, read-only mounts and odd file systems fool permission bits.
             Path(tempfile.mkdtemp(prefix=".kptk-", dir=parent)).rmdir()
         except OSError as error:
-            raise InputError(
+            raise RunError(
                 f"cannot write to {parent} ({error.strerror or error}), so the run cannot be kept in {path}. "
                 "Name another --out."
             ) from None

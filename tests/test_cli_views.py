@@ -16,7 +16,7 @@ from PIL import Image
 from kptk.cli import views as module
 from kptk.cli.main import cli
 from kptk.errors import UsageError
-from kptk.training.report_views import compare
+from kptk.training.report.views import compare
 
 
 def run(*arguments: str):

@@ -21,9 +21,11 @@ from kptk.errors import RunError
 from kptk.plugins import Plugins
 from kptk.request import Request, Setting
 from kptk.runfolder import RunFolder
-from kptk.training import report, report_charts, report_map, report_rows
+from kptk.training import report
 from kptk.training.pictures import data_uri, grid, is_picture, picture, sheet, to_pixels
-from kptk.training.report_html import Html, join, number, tag
+from kptk.training.report import charts, rows
+from kptk.training.report import map as feature_map
+from kptk.training.report.html import Html, join, number, tag
 from kptk.training.reporter import Reporter
 from kptk.training.run import Run
 
@@ -97,7 +99,7 @@ def rewritten(finished, tmp_path, **changes) -> tuple[Page, list[str]]:
     stub = SimpleNamespace(
         **{
             name: getattr(run, name)
-            for name in ("model", "config", "source", "probe_source", "train", "labels", "_probe")
+            for name in ("model", "config", "source", "probe_source", "train", "labels", "probe_callbacks")
         }
     )
     stub.reporter = Lines()
@@ -219,7 +221,7 @@ def test_diverged_run(finished, tmp_path) -> None:
 
 def test_features_that_are_not_finite(finished, tmp_path, monkeypatch) -> None:
     broken = np.full((96, 16), np.nan, "float32")
-    monkeypatch.setattr(report_rows, "extract", lambda *_, **__: broken)
+    monkeypatch.setattr(rows, "extract", lambda *_, **__: broken)
     page, lines = rewritten(finished, tmp_path)
     assert lines == []
     assert page.words.count("The features are not finite numbers") == 2
@@ -236,7 +238,7 @@ def test_unlabelled_data_without_a_probe(finished, tmp_path) -> None:
     source = ArraySource(run.source.read(np.arange(40)), name="mine")
     source.skipped = tuple(BadInput(f"{HOSTILE}/{n}.png", "not an <image>") for n in range(150))
     config = replace(run.config, probe=Part(None, {**run.config.probe.values, "data": ""}))
-    page, lines = rewritten(finished, tmp_path, source=source, config=config, probe_source=None, _probe=list)
+    page, lines = rewritten(finished, tmp_path, source=source, config=config, probe_source=None, probe_callbacks=list)
     assert lines == []
     assert not page.all("button")
     assert "the first 100 of 150" in page.words
@@ -259,7 +261,7 @@ def test_inputs_that_are_no_images(finished, tmp_path) -> None:
         trainable_weights=features.trainable_weights,
         weights=features.weights,
     )
-    page, lines = rewritten(finished, tmp_path, source=source, model=model, probe_source=None, _probe=list)
+    page, lines = rewritten(finished, tmp_path, source=source, model=model, probe_source=None, probe_callbacks=list)
     assert lines == []
     assert not page.all("img")
     assert not page.all("image")
@@ -304,7 +306,7 @@ def test_a_full_disk_is_an_error(finished, tmp_path, monkeypatch) -> None:
 
 def test_names_that_are_not_text_are_written(finished, tmp_path) -> None:
     source = ArraySource(finished[0].source.read(np.arange(40)), name="caf\udce9")
-    page, lines = rewritten(finished, tmp_path, source=source, probe_source=None, _probe=list)
+    page, lines = rewritten(finished, tmp_path, source=source, probe_source=None, probe_callbacks=list)
     assert lines == []
     assert "caf?" in page.words
 
@@ -320,18 +322,18 @@ def test_only_markup_is_not_escaped() -> None:
 
 
 def test_curve_with_gaps_and_levels() -> None:
-    curve = report_charts.Curve(
+    curve = charts.Curve(
         title="Loss",
         points=[(1, 2.0), (2, None), (3, 1.0), (4, float("inf"))],
         show=lambda v: f"{v:.1f}",
-        level=report_charts.Level(value=3.0, name="chance"),
+        level=charts.Level(value=3.0, name="chance"),
         start=2.5,
     )
     assert curve.broken_at == 2
     assert curve.in_words() == (
         "Loss: 2.5 at epoch 0, 1.0 at epoch 3; lowest 1.0, highest 2.5; chance: 3.0; not a number from epoch 2."
     )
-    drawn = report_charts.draw(curve)
+    drawn = charts.draw(curve)
     path = re.search(r'd="([^"]*)"', drawn).group(1)
     assert path.count("M") == 2
     assert "nan" not in drawn
@@ -341,14 +343,14 @@ def test_curve_with_gaps_and_levels() -> None:
 @pytest.mark.parametrize("values", [[], [None], [0.0], [5.0], [5.0, 5.0], [1e-9, 2e-9], [1e12, -1e12]])
 def test_curve_of_any_values(values) -> None:
     points = list(enumerate(values, 1))
-    drawn = report_charts.draw(report_charts.Curve(title="x", points=points, show=str))
+    drawn = charts.draw(charts.Curve(title="x", points=points, show=str))
     numbers = [float(n) for n in re.findall(r' (?:x|y|x1|y1|cx|cy)="([^"]*)"', drawn)]
-    assert all(0 <= n <= report_charts.WIDTH for n in numbers)
+    assert all(0 <= n <= charts.WIDTH for n in numbers)
 
 
 def test_nearest_leaves_out_the_row_itself_even_among_equals() -> None:
     features = np.array([[1, 0], [1, 0], [0, 1], [0.1, 1]], "float32")
-    order, cosine = report_rows.nearest(features, 6)
+    order, cosine = rows.nearest(features, 6)
     assert order.shape == (4, 3)
     assert order[:, 0].tolist() == [1, 0, 3, 2]
     assert all(row not in near for row, near in enumerate(order.tolist()))
@@ -356,21 +358,21 @@ def test_nearest_leaves_out_the_row_itself_even_among_equals() -> None:
 
 
 def test_agreement_against_chance() -> None:
-    same, chance = report_rows.agreement(np.array([0, 0, 1, 1]), np.array([[1], [0], [0], [1]]))
+    same, chance = rows.agreement(np.array([0, 0, 1, 1]), np.array([[1], [0], [0], [1]]))
     assert same == pytest.approx(0.5)
     assert chance == pytest.approx(1 / 3)
 
 
 def test_queries_are_of_all_classes() -> None:
     labels = np.array([0] * 50 + [1] * 3 + [2] * 3)
-    assert sorted(labels[report_rows.queries(labels, 56, 3, 0)].tolist()) == [0, 1, 2]
-    assert len(report_rows.queries(None, 5, 8, 0)) == 5
+    assert sorted(labels[rows.queries(labels, 56, 3, 0)].tolist()) == [0, 1, 2]
+    assert len(rows.queries(None, 5, 8, 0)) == 5
 
 
 def test_projection_needs_something_to_see() -> None:
-    assert report_rows.project(np.ones((20, 4), "float32")) is None
-    assert report_rows.project(np.ones((2, 4), "float32")) is None
-    places, share = report_rows.project(np.random.default_rng(0).normal(size=(20, 2)).astype("float32"))
+    assert rows.project(np.ones((20, 4), "float32")) is None
+    assert rows.project(np.ones((2, 4), "float32")) is None
+    places, share = rows.project(np.random.default_rng(0).normal(size=(20, 2)).astype("float32"))
     assert places.shape == (20, 2)
     assert share == pytest.approx(1)
 
@@ -378,14 +380,14 @@ def test_projection_needs_something_to_see() -> None:
 def test_map_with_more_classes_than_colours() -> None:
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(30), 3)
-    content = report_map.Map(
+    content = feature_map.Map(
         places=rng.normal(size=(90, 2)),
         words=["row"] * 90,
         labels=labels,
         class_names=[f"c{n}" for n in range(30)],
         pictures={},
     )
-    drawn, legend = report_map.draw_map(content)
+    drawn, legend = feature_map.draw_map(content)
     assert legend.count("<button") == 30
     assert drawn.count('class="other"') == 20
     assert "<text" not in drawn  # too many for direct labels; the legend names them

@@ -24,7 +24,7 @@ from kptk.training import arms
 from kptk.training.experiment import ALL, Grid, draw, paired_difference, table
 
 HERE = Path(__file__).parent
-LABELS = {"digits": (1, 5, 10, ALL), "mnist10k": (1, 5, 10)}
+LABELS = {"digits": (1, 5, 10, ALL), "mnist10k": (1, 5)}
 TEST_ROWS = {"digits": 500, "mnist10k": 2000}
 EPOCHS = {"digits": 100, "mnist10k": 20}
 BATCH = {"digits": 128, "mnist10k": 256}

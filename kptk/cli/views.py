@@ -83,7 +83,7 @@ def _draw(config: RunConfig, source: Any, out: Path, count: int) -> dict[str, An
     import numpy as np
 
     from kptk.training.pictures import grid, in_unit_range, to_pixels
-    from kptk.training.report_views import compare, draw_views
+    from kptk.training.report.views import compare, draw_views
 
     seed = config.train.values["seed"]
     size = min(len(source), max(COMPARED, count))

@@ -17,7 +17,7 @@ from kptk.training.preprocessor import Preprocessor
 from kptk.types import Tensor
 
 Array = NDArray[Any]
-STRENGTHS = (0.1, 1.0, 10.0, 100.0)
+STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Inverse regularisation of logistic regression, chosen on validation rows."""
 HEAD_STEPS = 100
 BATCH = 32
@@ -80,6 +80,7 @@ class FineTuner:
         outcomes = []
         for rate in self.rates:
             checkpoint.restore(self.model, self._fresh)
+            self._draw(data.seed)
             start()
             self.model.optimizer.learning_rate.assign(rate)
             stream = _stream(data)
@@ -93,6 +94,15 @@ class FineTuner:
                 )
             )
         return max(outcomes, key=lambda outcome: outcome.validation)
+
+    def _draw(self, seed: int) -> None:
+        """Draw the head, and restart every random layer, from the seed: not from how the process began."""
+        kernel, bias = self.model.head.get_weights()
+        fresh = keras.initializers.GlorotUniform(seed=seed)(kernel.shape)
+        self.model.head.set_weights([keras.ops.convert_to_numpy(fresh), np.zeros_like(bias)])
+        states = [v for v in self.model.non_trainable_variables if v.name.endswith("seed_generator_state")]
+        for index, state in enumerate(states):
+            state.assign(np.array([seed, index], state.dtype))
 
     def set_backbone(self, weights: Sequence[Array]) -> None:
         """Write the backbone's weights."""
@@ -200,7 +210,7 @@ def make_arms(setup: Setup) -> dict[str, Arm]:
     plain = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=False))
     augmented = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=True))
     encoder = Encoder(plain.model.backbone, setup.preprocessor)
-    weights = _Weights(setup, encoder)
+    weights = _Weights(setup)
     long = setup.pretrain_steps + setup.finetune_steps
 
     def features(x: Array) -> Array:
@@ -248,9 +258,8 @@ def make_arms(setup: Setup) -> dict[str, Arm]:
 class _Weights:
     """Initial and pre-trained weights of the current seed, made once for all arms and numbers of labels."""
 
-    def __init__(self, setup: Setup, encoder: Encoder) -> None:
+    def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self.encoder = encoder
         self._fresh: tuple[int, list[Array]] = (-1, [])
         self._pretrained: tuple[int, list[Array]] = (-1, [])
 

@@ -82,7 +82,8 @@ def finish(run: Run, folder: RunFolder, first_loss: float) -> Result:
     _report(run, folder, summary)
     run.reporter.line(f"Trained for {duration(seconds)}. {verdict.sentence}")
     run.reporter.line(f"Backbone: {folder.path / runfolder.BACKBONE}")
-    run.reporter.line(f"Report: {folder.path / runfolder.REPORT}")
+    if (folder.path / runfolder.REPORT).exists():
+        run.reporter.line(f"Report: {folder.path / runfolder.REPORT}")
     return Result(folder=folder.path, verdict=verdict, summary=summary)
 
 

@@ -31,6 +31,7 @@ def feature_spread(features: NDArray[np.floating[Any]]) -> float:
     References:
         https://arxiv.org/abs/2011.10566, section 4.1
     """
+    features = features.astype(np.float64)  # a diverging run has features whose squares overflow float32
     length = np.linalg.norm(features, axis=1, keepdims=True)
     unit = features / np.maximum(length, 1e-12)
     return float(unit.std(axis=0).mean() * math.sqrt(features.shape[1]))

@@ -193,7 +193,7 @@ class Run:
             KeepRandomState(),
             ShowProgress(start, per_epoch, advance),
             HealthCallback(self.health_inputs(), stop_on_collapse=self.train["stop_on"] == "collapse"),
-            *self._probe(),
+            *self.probe_callbacks(),
             log,
             saver,
         ]
@@ -213,7 +213,8 @@ class Run:
             stream.close()  # type: ignore[attr-defined]
         return saver
 
-    def _probe(self) -> list[Any]:
+    def probe_callbacks(self) -> list[ProbeCallback]:
+        """The kNN check while training: none or one."""
         if self.probe_source is None:
             return []
         options = self.config.probe.values

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kptk.training import pictures
-from kptk.training.report_html import Html, join, number, percent, tag
-from kptk.training.report_map import Map, draw_map, in_order, spaced
-from kptk.training.report_rows import Sample, agreement, nearest, project, queries
-from kptk.training.report_views import Comparison, compare, draw_views
+from kptk.training.report.html import Html, join, number, percent, tag
+from kptk.training.report.map import Map, draw_map, in_order, spaced
+from kptk.training.report.rows import Sample, agreement, nearest, project, queries
+from kptk.training.report.views import Comparison, compare, draw_views
 
 if TYPE_CHECKING:
-    from kptk.training.report_page import Page
+    from kptk.training.report.page import Page
 
 EXAMPLES = 8
 COMPARED = 64

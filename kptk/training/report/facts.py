@@ -10,10 +10,10 @@ import numpy as np
 from kptk import runfolder
 from kptk.training.health import effective_rank, feature_spread
 from kptk.training.probes import knn_accuracy
-from kptk.training.report_html import Html, command, details, facts, join, table, tag
+from kptk.training.report.html import Html, command, details, facts, join, table, tag
 
 if TYPE_CHECKING:
-    from kptk.training.report_page import Page
+    from kptk.training.report.page import Page
 
 MOST_LISTED = 100
 

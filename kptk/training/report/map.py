@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kptk.training.report_html import Html, join, tag
+from kptk.training.report.html import Html, join, tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,13 +8,13 @@ import numpy as np
 
 from kptk.training.health import COLLAPSED_RANK, COLLAPSED_SPREAD, MAX_ROWS
 from kptk.training.plan import duration
-from kptk.training.report_charts import Curve, Level, draw, scientific
-from kptk.training.report_html import Html, details, join, number, percent, table, tag
+from kptk.training.report.charts import Curve, Level, draw, scientific
+from kptk.training.report.html import Html, details, join, number, percent, table, tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kptk.training.report_page import Page
+    from kptk.training.report.page import Page
 
 SIGNS = {"healthy": "✓", "not learning": "!", "collapsed": "!", "diverged": "✗"}
 TONES = {"healthy": "good", "not learning": "warn", "collapsed": "bad", "diverged": "bad"}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kptk.training.report_html import Html, join, tag
+from kptk.training.report.html import Html, join, tag
 
 WIDTH, HEIGHT = 400, 230
 LEFT, RIGHT, TOP, BOTTOM = 54, 62, 14, 42

@@ -10,9 +10,9 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from kptk import __version__, runfolder
-from kptk.training import report_facts, report_parts, report_pictures
-from kptk.training.report_html import Html, join, tag
-from kptk.training.report_page import Page
+from kptk.training.report import facts, parts, pictures
+from kptk.training.report.html import Html, join, tag
+from kptk.training.report.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from kptk.training.run import Run
 
 SECTIONS: tuple[tuple[str, str, Callable[[Page], Html]], ...] = (
-    ("figures", "Key figures", report_parts.key_figures),
-    ("curves", "Curves", report_parts.curves),
-    ("health", "Health of the features", report_parts.health),
-    ("views", "What the model is shown", report_pictures.views),
-    ("map", "Map of the features", report_pictures.feature_map),
-    ("neighbours", "Nearest neighbours", report_pictures.neighbours),
-    ("data", "Data", report_facts.data),
-    ("weights", "Weights", report_facts.weights),
-    ("commands", "Repeat and judge", report_facts.commands),
-    ("configuration", "Configuration", report_facts.configuration),
-    ("environment", "Environment", report_facts.environment),
-    ("references", "References to cite", report_facts.references),
+    ("figures", "Key figures", parts.key_figures),
+    ("curves", "Curves", parts.curves),
+    ("health", "Health of the features", parts.health),
+    ("views", "What the model is shown", pictures.views),
+    ("map", "Map of the features", pictures.feature_map),
+    ("neighbours", "Nearest neighbours", pictures.neighbours),
+    ("data", "Data", facts.data),
+    ("weights", "Weights", facts.weights),
+    ("commands", "Repeat and judge", facts.commands),
+    ("configuration", "Configuration", facts.configuration),
+    ("environment", "Environment", facts.environment),
+    ("references", "References to cite", facts.references),
 )
 """Anchor, heading and maker of each section, in the order of the page."""
 
@@ -71,7 +71,7 @@ def render(page: Page) -> str:
     return template.substitute(
         title=join((f"{config.objective.id} on {config.data.id}: {page.summary['status']}",)),
         heading=_heading(page),
-        verdict=report_parts.verdict(page),
+        verdict=parts.verdict(page),
         links=join(links),
         sections=join(sections),
         made=join((f"Written by kptk {__version__} on {datetime.now().astimezone():%d %B %Y, %H:%M %Z}.",)),

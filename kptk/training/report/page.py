@@ -10,7 +10,7 @@ from kptk import runfolder
 from kptk.training.health import MAX_ROWS
 from kptk.training.pictures import is_picture
 from kptk.training.probes import NEIGHBOURS, VOTE_TEMPERATURE
-from kptk.training.report_rows import Sample, take_sample
+from kptk.training.report.rows import Sample, take_sample
 
 if TYPE_CHECKING:
     from kptk.runfolder import RunFolder
@@ -70,7 +70,7 @@ class Page:
     @cached_property
     def probe_parts(self) -> tuple[Any, Any] | None:
         """The rows that vote and those that are tested in the kNN check while training, if there is one."""
-        callbacks = self.run._probe()
+        callbacks = self.run.probe_callbacks()
         return (callbacks[0].train_part, callbacks[0].test_part) if callbacks else None
 
     @property
