@@ -88,7 +88,13 @@ def ambiguous_name(flag: str, name: str, owners: Sequence[tuple[str, str]]) -> U
 
 
 def unknown_option(owner: str, option: str, known: Sequence[str]) -> UsageError:
-    """Build the error for an option that a part does not have."""
+    """Build the error for an option that a part does not have.
+
+    Args:
+        owner: id of the part.
+        option: the name that was written.
+        known: the options that it has.
+    """
     hint = did_you_mean(option, known)
     has = ", ".join(known) if known else "none"
     return UsageError(f"{owner} has no option '{option}'; it has: {has}" + (f". {hint}" if hint else ""))

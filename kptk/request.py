@@ -112,6 +112,9 @@ def from_table(table: Mapping[str, Any], origin: str) -> Request:
 def parse_setting(text: str) -> Setting:
     """Read one ``-o part.option=value``.
 
+    Args:
+        text: what stood after the flag.
+
     Raises:
         UsageError: if there is no ``=``.
     """

@@ -14,7 +14,7 @@ from kptk.training import backend
 
 keras = backend.import_keras()
 
-from kptk.training import arms, checkpoint
+from kptk.training import arms, checkpoint, finetuner
 from kptk.training.experiment import (
     ALL,
     Cell,
@@ -316,7 +316,7 @@ def test_arms_start_and_train_as_they_say(monkeypatch: pytest.MonkeyPatch) -> No
     """Each trained arm's first weights, steps and model, without the training itself."""
     starts: list[tuple[Any, list[Any], list[Any], int]] = []
 
-    def record(tuner: arms.FineTuner, data: Draw, start: Any, steps: int) -> Outcome:
+    def record(tuner: finetuner.FineTuner, data: Draw, start: Any, steps: int) -> Outcome:
         checkpoint.restore(tuner.model, tuner._fresh)
         start()
         weights = tuner.model.backbone.get_weights(), tuner.model.head.get_weights()
@@ -325,7 +325,7 @@ def test_arms_start_and_train_as_they_say(monkeypatch: pytest.MonkeyPatch) -> No
         tuner.model.set_weights([weight + 5 for weight in tuner.model.get_weights()])
         return Outcome(validation=0.0, test=0.0)
 
-    monkeypatch.setattr(arms.FineTuner, "best", record)
+    monkeypatch.setattr(finetuner.FineTuner, "best", record)
     pretrain = Pretraining()
     made = arms.make_arms(setup(pretrain))
     assert tuple(made) == arms.NAMES
@@ -365,11 +365,11 @@ def test_pretraining_runs_once_a_seed() -> None:
 
 def test_a_fine_tuner_forgets_its_last_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same start gives the same result after anything else: weights, optimiser and random layers are reset."""
-    monkeypatch.setattr(arms, "BATCH", 8)
+    monkeypatch.setattr(finetuner, "BATCH", 8)
     keras.utils.set_random_seed(0)
     backbone = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dropout(0.5)])
-    model = arms.Classifier(backbone, CLASSES, Plain(views=1, seed=0), augment=False)
-    tuner = arms.FineTuner(model, rates=(1e-2,))
+    model = finetuner.Classifier(backbone, CLASSES, Plain(views=1, seed=0), augment=False)
+    tuner = finetuner.FineTuner(model, rates=(1e-2,))
     first = tuner.best(drawn(), lambda: None, 5)
     trained = [weight.copy() for weight in model.get_weights()]
     tuner.best(drawn(seed=1, labels=5), lambda: None, 5)
@@ -381,11 +381,11 @@ def test_a_fine_tuner_forgets_its_last_use(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_rate_is_chosen_on_validation_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = arms.Classifier(network(), CLASSES, Plain(views=1, seed=0), augment=False)
-    tuner = arms.FineTuner(model, rates=(1e-2, 1e-3, 1e-4))
+    model = finetuner.Classifier(network(), CLASSES, Plain(views=1, seed=0), augment=False)
+    tuner = finetuner.FineTuner(model, rates=(1e-2, 1e-3, 1e-4))
     data = drawn()
     scores = iter([0.5, 0.9, 0.8, 0.1, 0.8, 0.7])  # validation, test of each rate
-    monkeypatch.setattr(arms.FineTuner, "_accuracy", lambda *_: next(scores))
+    monkeypatch.setattr(finetuner.FineTuner, "_accuracy", lambda *_: next(scores))
     monkeypatch.setattr(model, "fit", lambda *_args, **_options: None)
     assert tuner.best(data, lambda: None, 1) == Outcome(validation=0.8, test=0.1, chosen="learning rate 0.001")
 
@@ -419,7 +419,7 @@ def test_prediction_in_batches_is_prediction() -> None:
         shapes.append(batch.shape)
         return batch * 2
 
-    assert np.array_equal(arms.in_batches(predict, x, size=4), x * 2)
+    assert np.array_equal(finetuner.in_batches(predict, x, size=4), x * 2)
     assert shapes == [(4, 3)] * 3
 
 
