@@ -39,6 +39,7 @@ def test_effective_rank_counts_directions() -> None:
         ({"first_loss": 6.2, "losses": [5.0, 4.0], "spread": 0.4, "rank": 1.1}, "collapsed"),
         ({"first_loss": 6.2, "losses": [5.0, math.nan], "spread": 0.4, "rank": 10.0}, "diverged"),
         ({"first_loss": 6.2, "losses": [5.0, 4.0], "spread": math.nan, "rank": math.nan}, "diverged"),
+        ({"first_loss": 6.2, "losses": [5.0, 4.1], "spread": 0.7, "rank": 40.0, "moved": False}, "not learning"),
         ({"first_loss": -0.1, "losses": [-0.5]}, "healthy"),
         ({"first_loss": math.nan, "losses": []}, "diverged"),
     ],

@@ -7,6 +7,7 @@ from typing import Any
 from kptk.errors import KptkError
 from kptk.testing.checks import Function, Skip, Subject
 from kptk.testing.keras_checks import assert_config_round_trips, assert_registered, other_values
+from kptk.training import backend
 
 ROWS = 6
 
@@ -89,8 +90,8 @@ def registered_under_its_package(subject: Subject) -> None:
 def call_is_jittable(subject: Subject) -> None:
     """The views can be made inside a function that XLA compiles."""
     keras: Any = _keras()
-    if keras.backend.backend() == "torch":
-        raise Skip("PyTorch's compiler fails on Keras models with changing shapes, whatever the preprocessor")
+    if reason := backend.refuses_jit():
+        raise Skip(reason)
     layer = _build(subject)
     inputs = _inputs(subject)
 

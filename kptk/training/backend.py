@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from kptk.errors import UsageError
 
+_state = {"deterministic": False}  # TensorFlow has no public way to ask, and no way back
 BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
 
@@ -91,10 +92,20 @@ def make_deterministic() -> None:
 
     TensorFlow and PyTorch have a switch. JAX on a CPU needs none.
     """
+    _state["deterministic"] = True
     if name() == "tensorflow":
         sys.modules["tensorflow"].config.experimental.enable_op_determinism()
     elif name() == "torch":
         sys.modules["torch"].use_deterministic_algorithms(True, warn_only=True)
+
+
+def refuses_jit() -> str:
+    """Why a step cannot be compiled with XLA in this process, empty if it can."""
+    if name() == "torch":
+        return "PyTorch's compiler fails on Keras models with changing shapes"
+    if name() == "tensorflow" and _state["deterministic"]:
+        return "TensorFlow does not compile with XLA once determinism is on in the process"
+    return ""
 
 
 def sync_state(model: Any) -> None:

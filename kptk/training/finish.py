@@ -58,6 +58,7 @@ def finish(run: Run, folder: RunFolder, first_loss: float) -> Result:
         chance=chance,
         spread=_number(last, "feature_spread"),
         rank=_number(last, "effective_rank"),
+        moved=checksum(run.model.backbone, trainable_only=True) != run.initial_checksum,
     )
     save_models(run.model, folder)
     seconds = sum(record["seconds"] for record in records)

@@ -79,6 +79,7 @@ def judge(
     chance: float | None,
     spread: float | None = None,
     rank: float | None = None,
+    moved: bool = True,
 ) -> Verdict:
     """Judge a run by its losses and the health of its features.
 
@@ -88,6 +89,7 @@ def judge(
         chance: loss of a model that has learned nothing, if the objective has such a number.
         spread: `feature_spread` at the end, if known.
         rank: `effective_rank` at the end, if known.
+        moved: whether training changed any weight of the backbone.
 
     Returns:
         The verdict.
@@ -106,6 +108,12 @@ def judge(
             sentence=f"The features collapsed: they are nearly the same for every input (spread {spread:.3f} of 1, "
             f"effective rank {rank:.1f}), whatever the loss says ({last:.3f}{against}). Use a smaller learning "
             "rate, a larger batch or stronger views.",
+        )
+    if not moved:
+        return Verdict(
+            status="not learning",
+            sentence=f"The model is not learning: training changed no weight of the backbone (loss {last:.3f}{against}). "
+            "Raise the learning rate.",
         )
     fell = (first_loss - last) / max(abs(first_loss), 1e-12)
     if not fell > LEARNED_SHARE:

@@ -12,14 +12,15 @@ import numpy as np
 from kptk.errors import InputError
 
 
-def checksum(model: keras.Model) -> str:
-    """Hash of all weights of a model, twelve letters: equal means bit-identical.
+def checksum(model: keras.Model, *, trainable_only: bool = False) -> str:
+    """Hash of the weights of a model, twelve letters: equal means bit-identical.
 
     Args:
         model: a built model.
+        trainable_only: leave out moving statistics and the like.
     """
     digest = hashlib.sha256()
-    for variable in model.weights:
+    for variable in model.trainable_weights if trainable_only else model.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable.value)).tobytes())
     return digest.hexdigest()[:12]
 

@@ -27,6 +27,7 @@ from kptk.training.health import HealthCallback
 from kptk.training.optimizer import make_optimizer
 from kptk.training.plan import Plan, measure
 from kptk.training.probes import ProbeCallback
+from kptk.training.receipt import checksum
 from kptk.training.reporter import Reporter
 from kptk.training.stream import batches, steps_per_epoch
 
@@ -58,6 +59,7 @@ class Run:
         assert config.objective.offer is not None
         self.labels = bool(config.objective.offer.spec.labels)
         self.model = self._build()
+        self.initial_checksum = checksum(self.model.backbone, trainable_only=True)
         self._plan: Plan | None = None
 
     def _build(self) -> Any:

@@ -91,7 +91,8 @@ def test_resampling_equals_pillows_bilinear_filter(target, box) -> None:
 
 def test_random_boxes_have_the_asked_area_and_lie_inside() -> None:
     rng = np.random.default_rng(0)
-    top, tall, left, wide = (array(x) for x in resample.random_box(*rng.random((4, 5000)).astype("float32"), 0.3))
+    draws = [ops.convert_to_tensor(row) for row in rng.random((4, 5000)).astype("float32")]
+    top, tall, left, wide = (array(x) for x in resample.random_box(*draws, 0.3))
     assert (tall * wide).min() >= 0.3 * 0.75 - 1e-6
     assert (tall * wide).max() <= 1 + 1e-6
     assert (top + tall).max() <= 1 + 1e-6
