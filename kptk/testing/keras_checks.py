@@ -12,7 +12,6 @@ from kptk.errors import KptkError
 from kptk.testing.checks import Function, Skip, Subject
 from kptk.testing.fresh import run_module
 from kptk.testing.temporary import is_temporary
-from kptk.training import backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +67,8 @@ def all_weights_exist_after_init(subject: Subject) -> None:
 def call_is_jittable(subject: Subject) -> None:
     """A training step compiles with XLA."""
     _keras()
+    from kptk.training import backend
+
     if reason := backend.refuses_jit():
         raise Skip(reason)
     from kptk.testing import toys

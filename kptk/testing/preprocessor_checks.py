@@ -7,7 +7,6 @@ from typing import Any
 from kptk.errors import KptkError
 from kptk.testing.checks import Function, Skip, Subject
 from kptk.testing.keras_checks import assert_config_round_trips, assert_registered, other_values
-from kptk.training import backend
 
 ROWS = 6
 
@@ -90,6 +89,8 @@ def registered_under_its_package(subject: Subject) -> None:
 def call_is_jittable(subject: Subject) -> None:
     """The views can be made inside a function that XLA compiles."""
     keras: Any = _keras()
+    from kptk.training import backend
+
     if reason := backend.refuses_jit():
         raise Skip(reason)
     layer = _build(subject)
