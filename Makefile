@@ -5,10 +5,13 @@ comma := ,
 PYTHON ?= python3
 RUN ?= runs/demo
 
-# Parts that `make demo` uses. Heavier first-party plugins are added by `make env`, `make all` and the tests.
-DEMO_PARTS := -e .[tensorflow] -e plugins/kptk-vision -e plugins/kptk-contrastive
-ALL_PARTS := $(DEMO_PARTS)
+# `make demo` installs the plugins that need nothing but the core. The heavy ones, which bring libraries of their own, are
+# added by `make env`, `make all` and the tests.
 PLUGIN_DIRS := $(wildcard plugins/kptk-*)
+HEAVY := plugins/kptk-keras-nlp plugins/kptk-keras-cv
+LIGHT_PARTS := $(foreach dir,$(filter-out $(HEAVY),$(PLUGIN_DIRS)),-e $(dir))
+DEMO_PARTS := -e .[tensorflow] $(LIGHT_PARTS)
+ALL_PARTS := $(DEMO_PARTS) $(foreach dir,$(HEAVY),-e $(dir))
 SOURCES := constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
 # Constraints hold for build environments too.
@@ -37,10 +40,10 @@ endef
 	$(call new_env,.envs/test,$(ALL_PARTS) -e .[test$(comma)dev])
 
 .envs/jax/.done: $(SOURCES)
-	$(call new_env,.envs/jax,-e .[jax$(comma)test] -e plugins/kptk-vision -e plugins/kptk-contrastive)
+	$(call new_env,.envs/jax,-e .[jax$(comma)test] $(LIGHT_PARTS))
 
 .envs/torch/.done: $(SOURCES)
-	$(call new_env,.envs/torch,-e .[torch$(comma)test] -e plugins/kptk-vision -e plugins/kptk-contrastive)
+	$(call new_env,.envs/torch,-e .[torch$(comma)test] $(LIGHT_PARTS))
 
 
 

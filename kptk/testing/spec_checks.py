@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kptk.spec import Option
 
 GIVEN_BY_KPTK = {
-    "objective": ("backbone", "views"),
+    "objective": ("backbone", "views", "num_classes"),
     "backbone": ("input_shape",),
     "preprocessor": ("views", "seed"),
     "strategy": ("backbone", "task"),

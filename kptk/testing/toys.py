@@ -118,6 +118,8 @@ def build_objective(subject: Subject, *, plain_views: bool = False, **options: A
     backbone = toy(kind).backbone(spec.features)
     count = int(options.pop("views", _default_views(spec)))
     views = _usual_views(subject, kind, count) if not plain_views else None
+    if spec.classes:
+        options["num_classes"] = CLASSES
     return spec.build(backbone=backbone, views=views or toy(kind).views(count), **options)
 
 

@@ -81,7 +81,7 @@ def objective(
         backbone: any `keras.Model` from inputs to features, yours or `kptk.backbone`'s.
         views: what makes the views: a layer, the name of a preprocessor, None if `fit` gets what the backbone takes;
             by default the preprocessor of the plugin's own recipe.
-        **options: its options, see ``kptk show NAME``.
+        **options: its options, see ``kptk show NAME``; and ``num_classes`` if it learns from labels and needs it.
 
     Returns:
         A `kptk.Pretrainer`, which is a `keras.Model`.
@@ -99,6 +99,9 @@ def objective(
     backend.import_keras()
     plugins = Plugins()
     offer = plugins.find("objective", name)
+    classes = {"num_classes": options.pop("num_classes", None)} if offer.spec.classes else {}
+    if classes and not isinstance(classes["num_classes"], int):
+        raise errors.bad_value("num_classes", "the number of classes of your labels", classes["num_classes"])
     options = _checked(offer, options)
     count = int(options.pop("views", offer.spec.views))
     if views == "default":
@@ -110,7 +113,7 @@ def objective(
             f"objective {offer.id} needs {count} views of each example but nothing makes them. "
             "Pass views=kptk.preprocessor(NAME); see: kptk list preprocessors"
         )
-    made: Pretrainer = load_target(offer)(backbone, views, **options)  # type: ignore[operator]
+    made: Pretrainer = load_target(offer)(backbone, views, **options, **classes)  # type: ignore[operator]
     return made
 
 

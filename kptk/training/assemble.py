@@ -171,4 +171,6 @@ def build_model(config: RunConfig, source: Source) -> Any:
     target = load_target(config.objective.offer)
     # An objective that lets the user choose how many views hands that number to the preprocessor.
     arguments = {key: value for key, value in config.objective.values.items() if key != "views"}
+    if config.objective.offer.spec.classes:
+        arguments["num_classes"] = len(source.class_names)
     return target(backbone, views, **arguments)  # type: ignore[operator]

@@ -9,9 +9,13 @@ import keras
 from keras import ops
 
 from kptk.training import backend
+from kptk.training.clock import Clock
 from kptk.training.features import pooled
 from kptk.training.preprocessor import Preprocessor
 from kptk.types import Tensor
+
+KERAS_BATCH = 32
+"""What `keras.Model.fit` takes if it is not told."""
 
 
 class Pretrainer(keras.Model, abc.ABC):
@@ -83,6 +87,18 @@ class Pretrainer(keras.Model, abc.ABC):
             outputs: what `forward_views` returned.
         """
 
+    def pictures(self, views: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """What the report draws of an objective that makes images, such as masked inputs and reconstructions.
+
+        Args:
+            views: views of a few examples, each ``(batch, height, width, channels)`` of 0..1.
+
+        Returns:
+            Named rows of pictures of the same shape, in the order in which they are drawn; empty for nothing to draw.
+        """
+        del views
+        return {}
+
     # What the base does ------------------------------------------------------------------------------------------
 
     @property
@@ -140,10 +156,31 @@ class Pretrainer(keras.Model, abc.ABC):
         replicas = backend.replicas()
         return loss / replicas if replicas > 1 else loss
 
+    @property
+    def clocks(self) -> list[Clock]:
+        """The clocks that its schedules read."""
+        return [layer for layer in self._flatten_layers() if isinstance(layer, Clock)]
+
+    def set_total_steps(self, steps: int) -> None:
+        """Say how many steps the whole training has, so that schedules can end where it ends.
+
+        `fit` does this by itself where it can count the steps.
+
+        Args:
+            steps: at least 1.
+        """
+        for clock in self.clocks:
+            clock.set_total(steps)
+
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train, after a look at the inputs if they are an array; otherwise exactly `keras.Model.fit`."""
-        if self.views is not None and hasattr(x, "shape") and hasattr(x, "dtype"):
+        array = hasattr(x, "shape") and hasattr(x, "dtype")
+        if self.views is not None and array:
             self.views.check(x)
+        known = [clock for clock in self.clocks if float(ops.convert_to_numpy(clock.total)) == 0]
+        if known and (array or kwargs.get("steps_per_epoch")) and len(args) <= 1:
+            per_epoch = kwargs.get("steps_per_epoch") or -(-len(x) // (kwargs.get("batch_size") or KERAS_BATCH))
+            self.set_total_steps(per_epoch * kwargs.get("epochs", 1))
         return super().fit(x, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:

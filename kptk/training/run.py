@@ -68,6 +68,7 @@ class Run:
         keras.utils.set_random_seed(self.train["seed"])
         keras.config.set_dtype_policy(self.train["dtype"])
         model = build_model(self.config, self.source)
+        model.set_total_steps(self.total_steps)
         jit = self.train["jit"]
         model.compile(
             optimizer=make_optimizer(self.train, self.total_steps), jit_compile="auto" if jit == "auto" else jit == "on"

@@ -1,0 +1,1 @@
+"""Adversarial contrastive pre-training and virtual adversarial training for kptk."""

@@ -1,0 +1,1 @@
+"""Autoencoders, super-resolution and greedy layer-wise pre-training for kptk."""

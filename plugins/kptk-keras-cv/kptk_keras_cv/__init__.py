@@ -1,0 +1,1 @@
+"""Backbones and augmentation layers of KerasCV for kptk."""

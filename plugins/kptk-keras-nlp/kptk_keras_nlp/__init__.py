@@ -1,0 +1,1 @@
+"""Backbones of KerasHub by name, through keras-nlp for kptk."""

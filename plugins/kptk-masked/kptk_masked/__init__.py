@@ -1,0 +1,1 @@
+"""Masked image modelling (MAE, SimMIM) for kptk."""

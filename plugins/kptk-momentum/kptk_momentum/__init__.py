@@ -1,0 +1,1 @@
+"""Momentum contrast (MoCo v2 and v3) for kptk."""

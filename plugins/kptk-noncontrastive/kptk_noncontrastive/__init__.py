@@ -1,0 +1,1 @@
+"""Self-supervision without negatives (BYOL, SimSiam, Barlow Twins, VICReg, DINO) for kptk."""

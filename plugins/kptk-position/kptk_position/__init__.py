@@ -1,0 +1,1 @@
+"""Relative patch position for kptk."""

@@ -1,0 +1,1 @@
+"""Contrast of many views at once, and SupCon for kptk."""

@@ -1,0 +1,1 @@
+"""Supervised pre-training, the second baseline of every comparison for kptk."""
