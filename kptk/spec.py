@@ -70,7 +70,11 @@ class Spec:
             **arguments: options of this spec, and whatever else the target takes (such as ``backbone``).
         """
         known = {option.name: option for option in self.options}
-        checked = {name: known[name].check(v) if name in known else v for name, v in arguments.items()}
+        # An objective's `views` may be an option (how many) and is an argument (the layer that makes them).
+        checked = {
+            name: known[name].check(value) if name in known and not callable(value) else value
+            for name, value in arguments.items()
+        }
         return self.load()(**checked)
 
 

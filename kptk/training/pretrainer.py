@@ -10,7 +10,7 @@ from keras import ops
 
 from kptk.training import backend
 from kptk.training.clock import Clock
-from kptk.training.features import pooled
+from kptk.training.features import pooled, run_backbone
 from kptk.training.preprocessor import Preprocessor
 from kptk.types import Tensor
 
@@ -120,10 +120,10 @@ class Pretrainer(keras.Model, abc.ABC):
         Returns:
             Feature vectors, shape ``(batch, feature_dim)``.
         """
-        return pooled(self.backbone(inputs, training=training))
+        return pooled(run_backbone(self.backbone, inputs, training))
 
     def encode_views(self, views: tuple[Tensor, ...], training: bool) -> Tensor:
-        """Features of several views of one shape, in a single pass.
+        """Features of several views, in a single pass for each shape that they have.
 
         One pass over all views is faster than one pass a view, and batch normalisation then sees all of them.
 
@@ -134,7 +134,16 @@ class Pretrainer(keras.Model, abc.ABC):
         Returns:
             Feature vectors, shape ``(V * batch, feature_dim)``, view after view.
         """
-        return self.encode(ops.concatenate(views, axis=0), training=training)
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for index, view in enumerate(views):
+            groups.setdefault(tuple(view.shape[1:]), []).append(index)
+        if len(groups) <= 1:
+            return self.encode(ops.concatenate(views, axis=0), training=training)
+        features: dict[int, Tensor] = {}
+        for members in groups.values():
+            together = self.encode(ops.concatenate([views[index] for index in members], axis=0), training=training)
+            features |= zip(members, ops.split(together, len(members), axis=0), strict=True)
+        return ops.concatenate([features[index] for index in range(len(views))], axis=0)
 
     def call(self, inputs: Tensor, training: bool = False) -> dict[str, Tensor]:
         """Make the views and run `forward_views`."""

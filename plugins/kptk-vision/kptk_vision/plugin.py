@@ -50,7 +50,7 @@ def kptk_preprocessors() -> Iterator[PreprocessorSpec]:
     yield PreprocessorSpec(
         name="image_views",
         target="kptk_vision.image_views:ImageViews",
-        summary="Crop, flip, rotate, colour jitter, grey, blur, solarise, noise.",
+        summary="Crop, multi-crop, flip, rotate, jitter, grey, blur, solarise, noise.",
         options=(
             Option(name="size", type=int, default=0, low=0, help="Side of the views in pixels; 0 keeps the size."),
             Option(name="crop", default=0.2, above=0.0, high=1.0, help="Smallest area of a crop; 1 for no crop."),
@@ -61,8 +61,17 @@ def kptk_preprocessors() -> Iterator[PreprocessorSpec]:
             Option(name="blur", default=0.0, low=0.0, high=1.0, help="Probability of a blur of 0.1-2 pixels."),
             Option(name="solarise", default=0.0, low=0.0, high=1.0, help="Probability of inverted highlights."),
             Option(name="noise", default=0.0, low=0.0, high=1.0, help="Standard deviation of Gaussian noise."),
+            Option(name="local_views", type=int, default=0, low=0, help="How many views, the last, are local crops."),
+            Option(name="local_crop", default=0.4, low=0.05, high=1.0, help="Largest area of a local crop, from 0.05."),
+            Option(
+                name="local_size",
+                type=int,
+                default=0,
+                low=0,
+                help="Side of the local views in pixels; 0: that of the global ones.",
+            ),
         ),
-        references=("https://arxiv.org/abs/2002.05709",),
+        references=("https://arxiv.org/abs/2002.05709", "https://arxiv.org/abs/2006.09882"),
         since="0.1.0",
     )
 
