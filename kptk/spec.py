@@ -87,8 +87,11 @@ class ObjectiveSpec(Spec):
         views: how many views of each example a step needs; 1 means the example as it is.
         labels: whether it learns from labels.
         classes: whether its target is also called with ``num_classes``, the number of classes of the data.
-        features: what it needs of the backbone: ``"vector"``, ``"map"`` or ``"sequence"``.
+        features: what it needs of the backbone: ``"vector"``, ``"map"``, ``"sequence"``, or ``"patches"`` for one with
+            the stages of `kptk.training.patches`.
         min_batch: the smallest batch it can learn from.
+        suggests: settings of other parts that it needs, such as ``{"preprocessor.noise": 0.0}``; stronger than what the
+            data set suggests.
         chance: the formula of the loss of a model that has learned nothing, for people to read.
         cost: what a step costs beside one supervised step.
         when: when to use it, in one sentence.
@@ -102,6 +105,7 @@ class ObjectiveSpec(Spec):
     classes: bool = False
     features: str = "vector"
     min_batch: int = 1
+    suggests: Mapping[str, Any] = field(default_factory=dict, hash=False)
     chance: str = ""
     cost: str = ""
     when: str = ""
@@ -115,6 +119,7 @@ class BackboneSpec(Spec):
         inputs: the kind of input it takes.
         features: what it returns: ``"vector"``, ``"map"`` or ``"sequence"``.
         min_size: the smallest side, in pixels, or length that it can take; 0 for any.
+        patches: whether it has the stages of `kptk.training.patches`.
     """
 
     kind: ClassVar[str] = "backbone"
@@ -122,6 +127,7 @@ class BackboneSpec(Spec):
     inputs: str = "image"
     features: str = "vector"
     min_size: int = 0
+    patches: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,10 +95,13 @@ class Pretrainer(keras.Model, abc.ABC):
         """What the report draws of an objective that makes images, such as masked inputs and reconstructions.
 
         Args:
-            views: views of a few examples, each ``(batch, height, width, channels)`` of 0..1.
+            views: a few examples, each ``(batch, height, width, channels)`` of 0..1: prepared by `Preprocessor.plain`,
+                without augmentation, the same for each view.
 
         Returns:
-            Named rows of pictures of the same shape, in the order in which they are drawn; empty for nothing to draw.
+            Named rows of pictures, each ``(batch, height, width, channels)`` of 0..1, in the order in which they are
+            drawn; the name stands below each picture. Empty for nothing to draw. The same call must give the same
+            pictures: random parts take a seed of their own.
         """
         del views
         return {}

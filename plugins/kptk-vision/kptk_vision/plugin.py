@@ -14,12 +14,35 @@ _RESNET = (
     ),
     Option(name="width", type=int, default=64, low=4, help="Filters of the first stage."),
 )
+
+
+def _vit(width: int, heads: int) -> tuple[Option, ...]:
+    """Options of a Vision Transformer."""
+    return (
+        Option(
+            name="patch", type=int, default=0, low=0, help="Side of a patch in pixels; 0: 4 below 64 pixels, else 16."
+        ),
+        Option(name="depth", type=int, default=12, low=1, help="Blocks."),
+        Option(
+            name="width", type=int, default=width, low=4, help="Length of a token; a multiple of 4 and of the heads."
+        ),
+        Option(name="heads", type=int, default=heads, low=1, help="Attention heads of a block."),
+        Option(
+            name="pool",
+            type=str,
+            default="average",
+            choices=("average", "cls", "none"),
+            help="Features: mean of the tokens, a class token, or all tokens.",
+        ),
+    )
+
+
 _PAPER_RESNET = ("https://arxiv.org/abs/1512.03385",)
 
 
 @hookimpl
 def kptk_backbones() -> Iterator[BackboneSpec]:
-    """Offer the example CNN and three ResNets."""
+    """Offer the example CNN, three ResNets and three Vision Transformers."""
     yield BackboneSpec(
         name="example_cnn",
         target="kptk_vision.example_cnn:example_cnn",
@@ -40,6 +63,21 @@ def kptk_backbones() -> Iterator[BackboneSpec]:
             options=_RESNET,
             references=_PAPER_RESNET,
             min_size=8,
+            since="0.1.0",
+        )
+    for size, short, width, heads, millions in (
+        ("tiny", "Ti", 192, 3, 5.5),
+        ("small", "S", 384, 6, 21.7),
+        ("base", "B", 768, 12, 85.8),
+    ):
+        yield BackboneSpec(
+            name=f"vit_{size}",
+            target=f"kptk_vision.vit:vit_{size}",
+            summary=f"Vision Transformer ViT-{short}; {millions} million parameters at 224 / 16.",
+            options=_vit(width, heads),
+            references=("https://arxiv.org/abs/2010.11929",),
+            min_size=8,
+            patches=True,
             since="0.1.0",
         )
 
