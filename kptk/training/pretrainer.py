@@ -12,6 +12,7 @@ from kptk.training import backend
 from kptk.training.clock import Clock
 from kptk.training.features import pooled, run_backbone
 from kptk.training.preprocessor import Preprocessor
+from kptk.training.stages import fit_stages
 from kptk.types import Tensor
 
 KERAS_BATCH = 32
@@ -44,6 +45,8 @@ class Pretrainer(keras.Model, abc.ABC):
         super().__init__(**kwargs)
         self.backbone = backbone
         self.views = views
+        self.stage: int | None = None
+        self._teachable: frozenset[int] = frozenset()
         self.built = True  # a leaf's `__init__` creates every weight, so there is nothing to build later
 
     # What a leaf writes ------------------------------------------------------------------------------------------
@@ -105,6 +108,20 @@ class Pretrainer(keras.Model, abc.ABC):
         """
         del views
         return {}
+
+    @property
+    def stages(self) -> int:
+        """How many stages training has; 1 for all at once."""
+        return 1
+
+    def stage_weights(self, stage: int) -> list[Any]:
+        """The only weights that a stage may change, for an objective with several.
+
+        Args:
+            stage: counted from 0.
+        """
+        del stage
+        return list(self.trainable_weights)
 
     # What the base does ------------------------------------------------------------------------------------------
 
@@ -188,8 +205,35 @@ class Pretrainer(keras.Model, abc.ABC):
         for clock in self.clocks:
             clock.set_total(steps)
 
+    def begin_stage(self, stage: int) -> None:
+        """Make one stage's weights the only trainable ones. Compile afterwards: each stage has its own optimiser.
+
+        `fit` and ``kptk train`` do this by themselves.
+
+        Args:
+            stage: counted from 0.
+        """
+        if self.stage is None:
+            self._teachable = frozenset(id(weight) for weight in self.trainable_weights)
+        self.stage = stage
+        chosen = {id(weight) for weight in self.stage_weights(stage)}
+        # A flag on each weight and not on the layer: a frozen layer would run its batch normalisation in another mode.
+        for weight in self.weights:
+            if id(weight) in self._teachable:
+                weight.trainable = id(weight) in chosen
+
+    def end_stages(self) -> None:
+        """Make everything trainable again that was so before the first stage. Compile before further training."""
+        for weight in self.weights:
+            if id(weight) in self._teachable:
+                weight.trainable = True
+        self.stage = None
+
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Train, after a look at the inputs if they are an array; otherwise exactly `keras.Model.fit`."""
+        """Train, after a look at the inputs if they are an array; otherwise exactly `keras.Model.fit`.
+
+        An objective with several stages runs them one after the other, see `kptk.training.stages.fit_stages`.
+        """
         array = hasattr(x, "shape") and hasattr(x, "dtype")
         if self.views is not None and array:
             self.views.check(x)
@@ -197,6 +241,8 @@ class Pretrainer(keras.Model, abc.ABC):
         if known and (array or kwargs.get("steps_per_epoch")) and len(args) <= 1:
             per_epoch = kwargs.get("steps_per_epoch") or -(-len(x) // (kwargs.get("batch_size") or KERAS_BATCH))
             self.set_total_steps(per_epoch * kwargs.get("epochs", 1))
+        if self.stages > 1 and self.stage is None:
+            return fit_stages(self, x, *args, **kwargs)
         return super().fit(x, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:

@@ -37,12 +37,17 @@ def _vit(width: int, heads: int) -> tuple[Option, ...]:
     )
 
 
+def _activation(help_text: str) -> Option:
+    kinds = ("relu", "gelu", "tanh", "sigmoid")
+    return Option(name="activation", type=str, default="relu", choices=kinds, help=help_text)
+
+
 _PAPER_RESNET = ("https://arxiv.org/abs/1512.03385",)
 
 
 @hookimpl
 def kptk_backbones() -> Iterator[BackboneSpec]:
-    """Offer the example CNN, three ResNets and three Vision Transformers."""
+    """Offer the example CNN, a perceptron, a convolutional stack, three ResNets and three Vision Transformers."""
     yield BackboneSpec(
         name="example_cnn",
         target="kptk_vision.example_cnn:example_cnn",
@@ -53,6 +58,33 @@ def kptk_backbones() -> Iterator[BackboneSpec]:
             Option(name="dropout", default=0.2, low=0.0, high=0.95, help="Fraction of the features dropped."),
         ),
         min_size=4,
+        since="0.1.0",
+    )
+    yield BackboneSpec(
+        name="mlp",
+        target="kptk_vision.mlp:mlp",
+        summary="Dense layers on the flattened image, of any depth.",
+        options=(
+            Option(name="units", type=int, default=256, low=1, help="Width of each layer, length of the features."),
+            Option(name="depth", type=int, default=2, low=1, help="Number of dense layers."),
+            _activation("After each layer; sigmoid as in the papers on layer-wise pre-training."),
+            Option(name="batch_norm", type=bool, default=False, help="Batch normalisation before each activation."),
+        ),
+        since="0.1.0",
+    )
+    yield BackboneSpec(
+        name="conv_stack",
+        target="kptk_vision.conv_stack:conv_stack",
+        summary="Convolutions of stride 2 that end in a feature map.",
+        options=(
+            Option(
+                name="filters", type=int, default=16, low=1, help="Filters of the first layer, doubled in each next."
+            ),
+            Option(name="depth", type=int, default=3, low=1, help="Number of layers; each halves the sides."),
+            _activation("After each layer."),
+            Option(name="batch_norm", type=bool, default=False, help="Batch normalisation before each activation."),
+        ),
+        features="map",
         since="0.1.0",
     )
     for depth, millions in ((18, 11.2), (34, 21.3), (50, 23.5)):
@@ -84,7 +116,14 @@ def kptk_backbones() -> Iterator[BackboneSpec]:
 
 @hookimpl
 def kptk_preprocessors() -> Iterator[PreprocessorSpec]:
-    """Offer random image views."""
+    """Offer random image views, and images as they are."""
+    yield PreprocessorSpec(
+        name="plain_images",
+        target="kptk_vision.plain_images:PlainImages",
+        summary="Images as they are, scaled to 0..1 and resized.",
+        options=(Option(name="size", type=int, default=0, low=0, help="Side in pixels; 0 keeps the size."),),
+        since="0.1.0",
+    )
     yield PreprocessorSpec(
         name="image_views",
         target="kptk_vision.image_views:ImageViews",
