@@ -232,6 +232,8 @@ class Run:
 
     def _say_epoch(self, record: dict[str, Any]) -> None:
         parts = [f"epoch {record['epoch']}/{self.train['epochs']}", f"loss {_shown(record.get('loss'), 4)}"]
+        if record.get("accuracy") is not None:
+            parts.append(f"accuracy {100 * record['accuracy']:.1f} %")
         if record.get("knn_accuracy") is not None:
             parts.append(f"kNN {100 * record['knn_accuracy']:.1f} %")
         parts.append(f"spread {_shown(record.get('feature_spread'), 2)}")
