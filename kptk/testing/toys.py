@@ -120,7 +120,10 @@ def build_objective(subject: Subject, *, plain_views: bool = False, **options: A
     views = _usual_views(subject, kind, count) if not plain_views else None
     if spec.classes:
         options["num_classes"] = CLASSES
-    return spec.build(backbone=backbone, views=views or toy(kind).views(count), **options)
+    known = {option.name: option for option in spec.options}
+    checked = {name: known[name].check(value) if name in known else value for name, value in options.items()}
+    # Not by `spec.build`, which would take the layer for the option `views`, a number.
+    return spec.load()(backbone, views or toy(kind).views(count), **checked)
 
 
 def _default_views(spec: Any) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -35,6 +35,10 @@ class Pretrainer(keras.Model, abc.ABC):
     Example:
         See `kptk_contrastive.simclr` for a whole objective, and ``docs/writing-a-plugin.md``.
     """
+
+    loss_measures_learning: ClassVar[bool] = True
+    """False if the loss may stand still or rise while the model learns, because what it is compared with moves too, such
+    as a queue or the centre of a teacher. A run is then judged by its weights and features alone."""
 
     def __init__(self, backbone: keras.Model, views: Preprocessor | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
