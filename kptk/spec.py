@@ -86,7 +86,9 @@ class ObjectiveSpec(Spec):
         inputs: the kinds of input it works on; empty for any.
         views: how many views of each example a step needs; 1 means the example as it is.
         labels: whether it learns from labels.
-        classes: whether its target is also called with ``num_classes``, the number of classes of the data.
+        labels_optional: whether it does so only where there are some, and works without.
+        classes: whether its target is also called with ``num_classes``, the number of classes of the data, which is 0
+            without labels.
         features: what it needs of the backbone: ``"vector"``, ``"map"``, ``"sequence"``, or ``"patches"`` for one with
             the stages of `kptk.training.patches`.
         min_batch: the smallest batch it can learn from.
@@ -102,6 +104,7 @@ class ObjectiveSpec(Spec):
     inputs: tuple[str, ...] = ()
     views: int = 1
     labels: bool = False
+    labels_optional: bool = False
     classes: bool = False
     features: str = "vector"
     min_batch: int = 1

@@ -100,7 +100,8 @@ def objective(
     backend.import_keras()
     plugins = Plugins()
     offer = plugins.find("objective", name)
-    classes = {"num_classes": options.pop("num_classes", None)} if offer.spec.classes else {}
+    unknown = 0 if offer.spec.labels_optional else None
+    classes = {"num_classes": options.pop("num_classes", unknown)} if offer.spec.classes else {}
     if classes and not isinstance(classes["num_classes"], int):
         raise errors.bad_value("num_classes", "the number of classes of your labels", classes["num_classes"])
     if isinstance(views, int):
@@ -253,4 +254,8 @@ def _checked(offer: Offer, options: Mapping[str, Any]) -> dict[str, Any]:
     for name in options:
         if name not in known:
             raise errors.unknown_option(offer.id, name, list(known))
-    return {option.name: option.check(options.get(option.name, option.default)) for option in known.values()}
+    values = {option.name: options.get(option.name, option.default) for option in known.values()}
+    return {
+        name: value if known[name].objects and callable(value) else known[name].check(value)
+        for name, value in values.items()
+    }

@@ -123,6 +123,10 @@ class Pretrainer(keras.Model, abc.ABC):
         del stage
         return list(self.trainable_weights)
 
+    def classifier(self) -> keras.Model | None:
+        """The backbone with its head, from what the backbone takes to class logits, of an objective that has a head."""
+        return None
+
     # What the base does ------------------------------------------------------------------------------------------
 
     @property
@@ -260,6 +264,18 @@ class Pretrainer(keras.Model, abc.ABC):
         for key in ("backbone", "views"):
             config[key] = keras.saving.deserialize_keras_object(config[key], custom_objects=custom_objects)
         return cls(**config)
+
+
+def with_head(backbone: keras.Model, head: keras.layers.Layer, name: str = "classifier") -> keras.Model:
+    """A backbone and its head as one plain model; the weights are shared, not copied.
+
+    Args:
+        backbone: from inputs to features.
+        head: a layer from feature vectors to what is wanted.
+        name: name of the model.
+    """
+    inputs = keras.Input(backbone.input_shape[1:], name="inputs")
+    return keras.Model(inputs, head(pooled(backbone(inputs))), name=name)
 
 
 def mlp(layers: tuple[int, ...], input_dim: int, *, batch_norm: bool, name: str) -> keras.Sequential:
