@@ -156,19 +156,21 @@ def view_shape(config: RunConfig, source: Source) -> tuple[int, ...]:
     return source.row_shape
 
 
-def build_model(config: RunConfig, source: Source) -> Any:
+def build_model(config: RunConfig, source: Source, backbone: Any = None) -> Any:
     """Build the pretrainer: objective around backbone and views.
 
     Args:
         config: the configuration.
         source: the data, for the shape of the inputs.
+        backbone: the network to teach; None builds the configuration's.
 
     Returns:
         A `kptk.Pretrainer`, not compiled.
     """
     assert config.objective.offer is not None
     views = build_preprocessor(config.preprocessor, config.views, config.train.values["seed"])
-    backbone = build_backbone(config.backbone, view_shape(config, source))
+    if backbone is None:
+        backbone = build_backbone(config.backbone, view_shape(config, source))
     target = load_target(config.objective.offer)
     # An objective that lets the user choose how many views hands that number to the preprocessor.
     arguments = {key: value for key, value in config.objective.values.items() if key != "views"}
