@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kptk.config import RunConfig
-from kptk.errors import UsageError
+from kptk.data import Source
+from kptk.errors import InputError, UsageError
 
 
 def check(config: RunConfig) -> None:
@@ -22,6 +23,35 @@ def check(config: RunConfig) -> None:
         raise UsageError("\n".join(misfits))
 
 
+def check_labels(config: RunConfig, source: Source) -> None:
+    """Raise if the objective learns from labels and the data that was opened has none, or says nothing by them.
+
+    A reader's spec only says that its data *can* have labels.
+
+    Args:
+        config: a resolved configuration.
+        source: its data.
+
+    Raises:
+        InputError: with the objective and the data in one sentence.
+    """
+    assert config.objective.offer is not None
+    objective = config.objective.offer
+    if not objective.spec.labels:
+        return
+    if source.labels is None:
+        if objective.spec.labels_optional:
+            return
+        raise InputError(
+            f"objective {objective.id} learns from labels, and {source.describe()}. Use a folder with a sub-folder for "
+            "each class, an .npz with x and y, or an objective without labels: kptk list objectives"
+        )
+    if len(set(source.labels.tolist())) < 2:
+        raise InputError(
+            f"objective {objective.id} learns to tell classes apart, and all rows are of one class in {source.describe()}."
+        )
+
+
 def _misfits(config: RunConfig) -> Iterator[str]:
     assert config.objective.offer and config.backbone.offer and config.data.offer
     objective, backbone, data = config.objective.offer, config.backbone.offer, config.data.offer
@@ -35,12 +65,17 @@ def _misfits(config: RunConfig) -> Iterator[str]:
             f"backbone {backbone.id} takes {backbone.spec.inputs} but data {data.id} holds {data.spec.inputs}. "
             "Choose a backbone for that input: kptk list backbones"
         )
-    if objective.spec.features != backbone.spec.features and objective.spec.features != "vector":
+    if objective.spec.features == "patches" and not backbone.spec.patches:
+        yield (
+            f"objective {objective.id} needs a backbone that works on patches, such as a Vision Transformer, but "
+            f"{backbone.id} does not. See: kptk list backbones"
+        )
+    elif objective.spec.features not in ("vector", "patches", backbone.spec.features):
         yield (
             f"objective {objective.id} needs a backbone that returns a {objective.spec.features} but {backbone.id} "
             f"returns a {backbone.spec.features}. See: kptk list backbones"
         )
-    if objective.spec.labels and not data.spec.labels:
+    if objective.spec.labels and not objective.spec.labels_optional and not data.spec.labels:
         yield f"objective {objective.id} learns from labels but data {data.id} has none."
     batch = config.train.values["batch_size"]
     if batch < objective.spec.min_batch:

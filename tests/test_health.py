@@ -13,7 +13,6 @@ backend.import_keras()
 
 from kptk.training.health import effective_rank, feature_spread, judge
 
-
 MOVING = {"loss_measures_learning": False}
 """An objective whose loss is compared with something that moves too."""
 

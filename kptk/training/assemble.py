@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kptk import errors
+from kptk import assembly, errors
 from kptk.config import HOLDOUT, Part, RunConfig, locate
 from kptk.data import Source, limited
 from kptk.plugins import Plugins, load_target
@@ -39,9 +39,10 @@ def open_data(config: RunConfig) -> Source:
         config: the configuration.
 
     Raises:
-        InputError: if the data cannot be used, or has fewer rows than one batch.
+        InputError: if the data cannot be used, lacks labels that are needed, or has fewer rows than one batch.
     """
     source = open_source(config.data, config.train.values["seed"])
+    assembly.check_labels(config, source)
     batch_size = config.train.values["batch_size"]
     if len(source) < batch_size:
         raise errors.InputError(
