@@ -65,7 +65,12 @@ def _misfits(config: RunConfig) -> Iterator[str]:
             f"backbone {backbone.id} takes {backbone.spec.inputs} but data {data.id} holds {data.spec.inputs}. "
             "Choose a backbone for that input: kptk list backbones"
         )
-    if objective.spec.features != backbone.spec.features and objective.spec.features != "vector":
+    if objective.spec.features == "patches" and not backbone.spec.patches:
+        yield (
+            f"objective {objective.id} needs a backbone that works on patches, such as a Vision Transformer, but "
+            f"{backbone.id} does not. See: kptk list backbones"
+        )
+    elif objective.spec.features not in ("vector", "patches", backbone.spec.features):
         yield (
             f"objective {objective.id} needs a backbone that returns a {objective.spec.features} but {backbone.id} "
             f"returns a {backbone.spec.features}. See: kptk list backbones"

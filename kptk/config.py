@@ -83,8 +83,8 @@ class RunConfig:
 def resolve(plugins: Plugins, request: Request) -> RunConfig:
     """Look up every name, fill in every default and check every option.
 
-    The order in which values win, last first: the option's own default, the recipe, what the data set suggests, the
-    configuration file, the command line.
+    The order in which values win, last first: the option's own default, the recipe, what the data set suggests, what
+    the objective suggests, the configuration file, the command line.
 
     Args:
         plugins: the registry.
@@ -112,6 +112,8 @@ def resolve(plugins: Plugins, request: Request) -> RunConfig:
     _fill(values, available, recipe_spec.settings, only=_kept_sections(plugins, recipe_spec, offers))
     if offers["data"]:
         _fill(values, available, offers["data"].spec.suggests, only=set(available))
+    if offers["objective"]:
+        _fill(values, available, offers["objective"].spec.suggests, only=set(available))
     for setting in request.settings:
         section, option = _option(setting.key, available, offers)
         values[section][option.name] = option.parse(setting.value) if setting.text else option.check(setting.value)

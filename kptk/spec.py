@@ -70,7 +70,11 @@ class Spec:
             **arguments: options of this spec, and whatever else the target takes (such as ``backbone``).
         """
         known = {option.name: option for option in self.options}
-        checked = {name: known[name].check(v) if name in known else v for name, v in arguments.items()}
+        # An objective's `views` may be an option (how many) and is an argument (the layer that makes them).
+        checked = {
+            name: known[name].check(value) if name in known and not callable(value) else value
+            for name, value in arguments.items()
+        }
         return self.load()(**checked)
 
 
@@ -85,8 +89,11 @@ class ObjectiveSpec(Spec):
         labels_optional: whether it does so only where there are some, and works without.
         classes: whether its target is also called with ``num_classes``, the number of classes of the data, which is 0
             without labels.
-        features: what it needs of the backbone: ``"vector"``, ``"map"`` or ``"sequence"``.
+        features: what it needs of the backbone: ``"vector"``, ``"map"``, ``"sequence"``, or ``"patches"`` for one with
+            the stages of `kptk.training.patches`.
         min_batch: the smallest batch it can learn from.
+        suggests: settings of other parts that it needs, such as ``{"preprocessor.noise": 0.0}``; stronger than what the
+            data set suggests.
         chance: the formula of the loss of a model that has learned nothing, for people to read.
         cost: what a step costs beside one supervised step.
         when: when to use it, in one sentence.
@@ -101,6 +108,7 @@ class ObjectiveSpec(Spec):
     classes: bool = False
     features: str = "vector"
     min_batch: int = 1
+    suggests: Mapping[str, Any] = field(default_factory=dict, hash=False)
     chance: str = ""
     cost: str = ""
     when: str = ""
@@ -114,6 +122,7 @@ class BackboneSpec(Spec):
         inputs: the kind of input it takes.
         features: what it returns: ``"vector"``, ``"map"`` or ``"sequence"``.
         min_size: the smallest side, in pixels, or length that it can take; 0 for any.
+        patches: whether it has the stages of `kptk.training.patches`.
     """
 
     kind: ClassVar[str] = "backbone"
@@ -121,6 +130,7 @@ class BackboneSpec(Spec):
     inputs: str = "image"
     features: str = "vector"
     min_size: int = 0
+    patches: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

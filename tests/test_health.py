@@ -13,7 +13,6 @@ backend.import_keras()
 
 from kptk.training.health import effective_rank, feature_spread, judge
 
-
 MOVING = {"loss_measures_learning": False}
 """An objective whose loss is compared with something that moves too."""
 
@@ -45,7 +44,10 @@ def test_effective_rank_counts_directions() -> None:
         ({"first_loss": 6.2, "losses": [5.0, 4.0], "spread": math.nan, "rank": math.nan}, "diverged"),
         ({"first_loss": 6.2, "losses": [5.0, 4.1], "spread": 0.7, "rank": 40.0, "moved": False}, "not learning"),
         ({"first_loss": 2.0, "losses": [5.0, 6.1], "spread": 0.7, "rank": 40.0, **MOVING}, "healthy"),
-        ({"first_loss": 2.0, "losses": [5.0, 6.1], "spread": 0.7, "rank": 40.0, "moved": False, **MOVING}, "not learning"),
+        (
+            {"first_loss": 2.0, "losses": [5.0, 6.1], "spread": 0.7, "rank": 40.0, "moved": False, **MOVING},
+            "not learning",
+        ),
         ({"first_loss": 2.0, "losses": [5.0, 6.1], "spread": 0.01, "rank": 40.0, **MOVING}, "collapsed"),
         ({"first_loss": 2.0, "losses": [5.0, math.nan], "spread": 0.7, "rank": 40.0, **MOVING}, "diverged"),
         ({"first_loss": 2.0, "losses": [5.0], **MOVING}, "healthy"),

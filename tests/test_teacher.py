@@ -198,7 +198,9 @@ def test_moves_after_the_optimisers_step_and_before_the_targets() -> None:
     after_two = fitted(2, momentum=0.75)
     for model in (after_one, after_two):
         backend.sync_state(model)
-    own, student = (array(part.get_layer("first").kernel) for part in (after_one.teacher.networks[0], after_one.backbone))
+    own, student = (
+        array(part.get_layer("first").kernel) for part in (after_one.teacher.networks[0], after_one.backbone)
+    )
     got = array(after_two.teacher.networks[0].get_layer("first").kernel)
     np.testing.assert_allclose(got, 0.75 * own + 0.25 * student, rtol=1e-5, atol=1e-6)
     assert np.abs(own - student).max() > 1e-4

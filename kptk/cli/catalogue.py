@@ -81,7 +81,7 @@ def _facts(offer: Offer) -> str:
         case "recipe":
             return spec.expect
         case "backbone":
-            return f"{spec.inputs} to {spec.features}"
+            return f"{spec.inputs} {'patches ' if spec.patches else ''}to {spec.features}"
         case _:
             return ""
 

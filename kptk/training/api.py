@@ -72,7 +72,7 @@ def preprocessor(name: str, *, views: int = 2, seed: int | None = None, **option
 
 
 def objective(
-    name: str, *, backbone: keras.Model, views: Preprocessor | str | None = "default", **options: Any
+    name: str, *, backbone: keras.Model, views: Preprocessor | str | int | None = "default", **options: Any
 ) -> Pretrainer:
     """Build an objective around a backbone, ready for ``compile`` and ``fit``.
 
@@ -80,7 +80,8 @@ def objective(
         name: short name or full id, see ``kptk list objectives``.
         backbone: any `keras.Model` from inputs to features, yours or `kptk.backbone`'s.
         views: what makes the views: a layer, the name of a preprocessor, None if `fit` gets what the backbone takes;
-            by default the preprocessor of the plugin's own recipe.
+            by default the preprocessor of the plugin's own recipe. A number is the option `views` of an objective that
+            lets the user choose how many.
         **options: its options, see ``kptk show NAME``; and ``num_classes`` if it learns from labels and needs it.
 
     Returns:
@@ -103,6 +104,8 @@ def objective(
     classes = {"num_classes": options.pop("num_classes", unknown)} if offer.spec.classes else {}
     if classes and not isinstance(classes["num_classes"], int):
         raise errors.bad_value("num_classes", "the number of classes of your labels", classes["num_classes"])
+    if isinstance(views, int):
+        options["views"], views = views, "default"
     options = _checked(offer, options)
     count = int(options.pop("views", offer.spec.views))
     if views == "default":

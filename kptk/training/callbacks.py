@@ -211,6 +211,8 @@ class MetricsLog(RunCallback):
         began, first = self._began
         seconds = time.perf_counter() - began
         record: dict[str, Any] = {"epoch": epoch + 1, "step": self.step}
+        if self.model.stages > 1:
+            record["stage"] = self.model.stage + 1
         record |= {key: _number(value) for key, value in (logs or {}).items()}
         record["learning_rate"] = _number(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         record["seconds"] = round(seconds, 3)

@@ -10,6 +10,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from kptk.data import Source
+from kptk.errors import UsageError
 from kptk.training.preprocessor import Preprocessor
 from kptk.types import Tensor
 
@@ -22,6 +23,38 @@ def pooled(features: Tensor) -> Tensor:
     """
     rank = len(features.shape)
     return features if rank == 2 else ops.mean(features, axis=tuple(range(1, rank - 1)))
+
+
+def run_backbone(backbone: keras.Model, inputs: Tensor, training: bool) -> Tensor:
+    """Run a backbone, also at another size than it was built for, if its layers can.
+
+    Keras refuses other sizes for any functional model, although convolutions and global averages do not mind.
+
+    Args:
+        backbone: any `keras.Model` from inputs to features.
+        inputs: shape ``(batch, ...)``.
+        training: whether batch statistics and dropout are on.
+
+    Raises:
+        UsageError: if a layer needs the size that the backbone was built for.
+    """
+    expected = getattr(backbone, "input_shape", None)
+    if not isinstance(expected, tuple) or _fits(expected[1:], tuple(inputs.shape[1:])):
+        return backbone(inputs, training=training)
+    try:
+        return backbone.call(inputs, training=training)
+    except ValueError as error:
+        built, received = (" x ".join(map(str, shape[1:])) for shape in (expected, tuple(inputs.shape)))
+        raise UsageError(
+            f"backbone '{backbone.name}' takes inputs of {built} only. Received: views of {received}. Make all views of "
+            "one size (-o preprocessor.local_size=0), or use a backbone that ends in a global average, such as resnet18."
+        ) from error
+
+
+def _fits(expected: tuple[int | None, ...], received: tuple[int | None, ...]) -> bool:
+    return len(expected) != len(received) or all(
+        want is None or got is None or want == got for want, got in zip(expected, received, strict=True)
+    )
 
 
 def extract(

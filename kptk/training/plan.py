@@ -80,13 +80,25 @@ class _StepTimes(keras.callbacks.Callback):
         self.times.append(time.perf_counter())
 
 
-def measure(model: keras.Model, source: Source, train: Any, *, labels: bool = False) -> Plan:
+def sizes(model: Any) -> tuple[int, int]:
+    """How many numbers training can change: of the backbone, and in all.
+
+    Args:
+        model: the pretrainer.
+    """
+    return _trainable(model.backbone), _trainable(model)
+
+
+def measure(
+    model: keras.Model, source: Source, train: Any, parameters: tuple[int, int], *, labels: bool = False
+) -> Plan:
     """Time a few steps and put every variable back as it was.
 
     Args:
         model: the compiled pretrainer with its optimiser built.
         source: the data.
         train: options of `[train]`.
+        parameters: see `sizes`; asked for before a first stage holds the weights of later ones.
         labels: whether the objective learns from labels.
 
     Returns:
@@ -100,8 +112,8 @@ def measure(model: keras.Model, source: Source, train: Any, *, labels: bool = Fa
     model.fit(stream, steps_per_epoch=MEASURED_STEPS, epochs=1, verbose=0, shuffle=False, callbacks=[clock])
     checkpoint.restore(model, before)
     return Plan(
-        backbone_parameters=_trainable(model.backbone),
-        parameters=_trainable(model),
+        backbone_parameters=parameters[0],
+        parameters=parameters[1],
         examples=len(source),
         steps=train["epochs"] * per_epoch,
         step_seconds=float(np.median(np.diff(clock.times))),

@@ -10,8 +10,9 @@ from keras import ops
 
 from kptk.training import backend
 from kptk.training.clock import Clock
-from kptk.training.features import pooled
+from kptk.training.features import pooled, run_backbone
 from kptk.training.preprocessor import Preprocessor
+from kptk.training.stages import fit_stages
 from kptk.types import Tensor
 
 KERAS_BATCH = 32
@@ -44,6 +45,8 @@ class Pretrainer(keras.Model, abc.ABC):
         super().__init__(**kwargs)
         self.backbone = backbone
         self.views = views
+        self.stage: int | None = None
+        self._teachable: frozenset[int] = frozenset()
         self.built = True  # a leaf's `__init__` creates every weight, so there is nothing to build later
 
     # What a leaf writes ------------------------------------------------------------------------------------------
@@ -95,13 +98,30 @@ class Pretrainer(keras.Model, abc.ABC):
         """What the report draws of an objective that makes images, such as masked inputs and reconstructions.
 
         Args:
-            views: views of a few examples, each ``(batch, height, width, channels)`` of 0..1.
+            views: a few examples, each ``(batch, height, width, channels)`` of 0..1: prepared by `Preprocessor.plain`,
+                without augmentation, the same for each view.
 
         Returns:
-            Named rows of pictures of the same shape, in the order in which they are drawn; empty for nothing to draw.
+            Named rows of pictures, each ``(batch, height, width, channels)`` of 0..1, in the order in which they are
+            drawn; the name stands below each picture. Empty for nothing to draw. The same call must give the same
+            pictures: random parts take a seed of their own.
         """
         del views
         return {}
+
+    @property
+    def stages(self) -> int:
+        """How many stages training has; 1 for all at once."""
+        return 1
+
+    def stage_weights(self, stage: int) -> list[Any]:
+        """The only weights that a stage may change, for an objective with several.
+
+        Args:
+            stage: counted from 0.
+        """
+        del stage
+        return list(self.trainable_weights)
 
     def classifier(self) -> keras.Model | None:
         """The backbone with its head, from what the backbone takes to class logits, of an objective that has a head."""
@@ -124,10 +144,10 @@ class Pretrainer(keras.Model, abc.ABC):
         Returns:
             Feature vectors, shape ``(batch, feature_dim)``.
         """
-        return pooled(self.backbone(inputs, training=training))
+        return pooled(run_backbone(self.backbone, inputs, training))
 
     def encode_views(self, views: tuple[Tensor, ...], training: bool) -> Tensor:
-        """Features of several views of one shape, in a single pass.
+        """Features of several views, in a single pass for each shape that they have.
 
         One pass over all views is faster than one pass a view, and batch normalisation then sees all of them.
 
@@ -138,7 +158,16 @@ class Pretrainer(keras.Model, abc.ABC):
         Returns:
             Feature vectors, shape ``(V * batch, feature_dim)``, view after view.
         """
-        return self.encode(ops.concatenate(views, axis=0), training=training)
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for index, view in enumerate(views):
+            groups.setdefault(tuple(view.shape[1:]), []).append(index)
+        if len(groups) <= 1:
+            return self.encode(ops.concatenate(views, axis=0), training=training)
+        features: dict[int, Tensor] = {}
+        for members in groups.values():
+            together = self.encode(ops.concatenate([views[index] for index in members], axis=0), training=training)
+            features |= zip(members, ops.split(together, len(members), axis=0), strict=True)
+        return ops.concatenate([features[index] for index in range(len(views))], axis=0)
 
     def call(self, inputs: Tensor, training: bool = False) -> dict[str, Tensor]:
         """Make the views and run `forward_views`."""
@@ -180,8 +209,35 @@ class Pretrainer(keras.Model, abc.ABC):
         for clock in self.clocks:
             clock.set_total(steps)
 
+    def begin_stage(self, stage: int) -> None:
+        """Make one stage's weights the only trainable ones. Compile afterwards: each stage has its own optimiser.
+
+        `fit` and ``kptk train`` do this by themselves.
+
+        Args:
+            stage: counted from 0.
+        """
+        if self.stage is None:
+            self._teachable = frozenset(id(weight) for weight in self.trainable_weights)
+        self.stage = stage
+        chosen = {id(weight) for weight in self.stage_weights(stage)}
+        # A flag on each weight and not on the layer: a frozen layer would run its batch normalisation in another mode.
+        for weight in self.weights:
+            if id(weight) in self._teachable:
+                weight.trainable = id(weight) in chosen
+
+    def end_stages(self) -> None:
+        """Make everything trainable again that was so before the first stage. Compile before further training."""
+        for weight in self.weights:
+            if id(weight) in self._teachable:
+                weight.trainable = True
+        self.stage = None
+
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Train, after a look at the inputs if they are an array; otherwise exactly `keras.Model.fit`."""
+        """Train, after a look at the inputs if they are an array; otherwise exactly `keras.Model.fit`.
+
+        An objective with several stages runs them one after the other, see `kptk.training.stages.fit_stages`.
+        """
         array = hasattr(x, "shape") and hasattr(x, "dtype")
         if self.views is not None and array:
             self.views.check(x)
@@ -189,6 +245,8 @@ class Pretrainer(keras.Model, abc.ABC):
         if known and (array or kwargs.get("steps_per_epoch")) and len(args) <= 1:
             per_epoch = kwargs.get("steps_per_epoch") or -(-len(x) // (kwargs.get("batch_size") or KERAS_BATCH))
             self.set_total_steps(per_epoch * kwargs.get("epochs", 1))
+        if self.stages > 1 and self.stage is None:
+            return fit_stages(self, x, *args, **kwargs)
         return super().fit(x, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:

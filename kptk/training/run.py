@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ from kptk.training.finish import Result as Result
 from kptk.training.finish import finish
 from kptk.training.health import HealthCallback
 from kptk.training.optimizer import make_optimizer
-from kptk.training.plan import Plan, measure
+from kptk.training.plan import Plan, measure, sizes
 from kptk.training.probes import ProbeCallback
 from kptk.training.receipt import checksum
 from kptk.training.reporter import Reporter
+from kptk.training.stages import share
 from kptk.training.stream import batches, steps_per_epoch
 
 
@@ -59,7 +61,10 @@ class Run:
         assert config.objective.offer is not None
         self.labels = bool(config.objective.offer.spec.labels)
         self.model = self._build()
+        self.stage_epochs = share(self.train["epochs"], self.model.stages)
         self.initial_checksum = checksum(self.model.backbone, trainable_only=True)
+        self.sizes = sizes(self.model)
+        self._begin(0)
         self._plan: Plan | None = None
 
     def _build(self) -> Any:
@@ -69,12 +74,23 @@ class Run:
         keras.config.set_dtype_policy(self.train["dtype"])
         model = build_model(self.config, self.source)
         model.set_total_steps(self.total_steps)
-        jit = self.train["jit"]
-        model.compile(
-            optimizer=make_optimizer(self.train, self.total_steps), jit_compile="auto" if jit == "auto" else jit == "on"
-        )
-        model.optimizer.build(model.trainable_variables)
         return model
+
+    def _begin(self, stage: int) -> None:
+        """Compile for a stage, with an optimiser of its own; most objectives have only one."""
+        if self.model.stages > 1:
+            self.model.begin_stage(stage)
+        steps = (self.stage_epochs[stage + 1] - self.stage_epochs[stage]) * self.per_epoch
+        jit = self.train["jit"]
+        self.model.compile(
+            optimizer=make_optimizer(self.train, steps), jit_compile="auto" if jit == "auto" else jit == "on"
+        )
+        self.model.optimizer.build(self.model.trainable_variables)
+        self.stage = stage
+
+    def _stage_of(self, step: int) -> int:
+        """The stage that makes a step, counted from 0; the last stage for steps after the end."""
+        return bisect(self.stage_epochs[1:-1], step // self.per_epoch)
 
     @property
     def per_epoch(self) -> int:
@@ -89,7 +105,7 @@ class Run:
     def plan(self) -> Plan:
         """Measure what the run will cost; nothing changes."""
         if self._plan is None:
-            self._plan = measure(self.model, self.source, self.train, labels=self.labels)
+            self._plan = measure(self.model, self.source, self.train, self.sizes, labels=self.labels)
         return self._plan
 
     def start(self, out: Path) -> Result:
@@ -133,6 +149,8 @@ class Run:
         # Measuring compiles the step and puts everything back, as it did in the run that was interrupted.
         self.reporter.line(f"Plan: {self.plan()}")
         if state is not None:
+            # A checkpoint at the very end of a stage has that stage's optimiser.
+            self._change_stage(self._stage_of(max(progress.step - 1, 0)))
             checkpoint.restore(self.model, state)
         kept = [record for record in folder.metrics() if record["step"] <= progress.step]
         folder.write(runfolder.METRICS, "".join(json.dumps(record) + "\n" for record in kept))
@@ -153,18 +171,21 @@ class Run:
 
     def _train(self, folder: RunFolder, progress: Progress, state: checkpoint.State | None) -> Result:
         with self.reporter.progress("Training", self.total_steps, progress.step) as advance:
-            step = progress.step
-            saver = None
-            # An epoch that was interrupted in its middle is finished first: Keras can only begin whole ones.
-            rest = self.per_epoch - step % self.per_epoch
-            if step % self.per_epoch and step < self.total_steps:
-                saver = self._fit(folder, progress, step, step + rest, advance, state)
-                step += rest
-                progress = Progress(step=step, first_loss=saver.first_loss)
-            if step < self.total_steps and not self.model.stop_training:
-                saver = self._fit(folder, progress, step, self.total_steps, advance, None)
+            while progress.step < self.total_steps and not self.model.stop_training:
+                self._change_stage(self._stage_of(progress.step))
+                # An epoch that was interrupted in its middle is finished first: Keras can only begin whole ones.
+                behind = progress.step % self.per_epoch
+                stop = self.stage_epochs[self.stage + 1] * self.per_epoch
+                stop = progress.step - behind + self.per_epoch if behind else stop
+                saver = self._fit(folder, progress, progress.step, stop, advance, state if behind else None)
                 progress = Progress(step=saver.step, first_loss=saver.first_loss)
+        if self.model.stages > 1:
+            self.model.end_stages()
         return finish(self, folder, progress.first_loss)
+
+    def _change_stage(self, stage: int) -> None:
+        if stage != self.stage:
+            self._begin(stage)
 
     def _fit(
         self,
@@ -231,9 +252,12 @@ class Run:
         return self.source.read(rows)
 
     def _say_epoch(self, record: dict[str, Any]) -> None:
-        parts = [f"epoch {record['epoch']}/{self.train['epochs']}", f"loss {_shown(record.get('loss'), 4)}"]
-        if record.get("accuracy") is not None:
-            parts.append(f"accuracy {100 * record['accuracy']:.1f} %")
+        parts = [f"epoch {record['epoch']}/{self.train['epochs']}"]
+        if "stage" in record:
+            parts.append(f"stage {record['stage']}/{self.model.stages}")
+        parts.append(f"loss {_shown(record.get('loss'), 4)}")
+        own = [metric.name for metric in self.model.metrics if metric.name != "loss"]
+        parts += [f"{name} {_shown(record.get(name), 3)}" for name in own]
         if record.get("knn_accuracy") is not None:
             parts.append(f"kNN {100 * record['knn_accuracy']:.1f} %")
         parts.append(f"spread {_shown(record.get('feature_spread'), 2)}")

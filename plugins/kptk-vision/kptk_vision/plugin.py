@@ -14,12 +14,40 @@ _RESNET = (
     ),
     Option(name="width", type=int, default=64, low=4, help="Filters of the first stage."),
 )
+
+
+def _vit(width: int, heads: int) -> tuple[Option, ...]:
+    """Options of a Vision Transformer."""
+    return (
+        Option(
+            name="patch", type=int, default=0, low=0, help="Side of a patch in pixels; 0: 4 below 64 pixels, else 16."
+        ),
+        Option(name="depth", type=int, default=12, low=1, help="Blocks."),
+        Option(
+            name="width", type=int, default=width, low=4, help="Length of a token; a multiple of 4 and of the heads."
+        ),
+        Option(name="heads", type=int, default=heads, low=1, help="Attention heads of a block."),
+        Option(
+            name="pool",
+            type=str,
+            default="average",
+            choices=("average", "cls", "none"),
+            help="Features: mean of the tokens, a class token, or all tokens.",
+        ),
+    )
+
+
+def _activation(help_text: str) -> Option:
+    kinds = ("relu", "gelu", "tanh", "sigmoid")
+    return Option(name="activation", type=str, default="relu", choices=kinds, help=help_text)
+
+
 _PAPER_RESNET = ("https://arxiv.org/abs/1512.03385",)
 
 
 @hookimpl
 def kptk_backbones() -> Iterator[BackboneSpec]:
-    """Offer the example CNN and three ResNets."""
+    """Offer the example CNN, a perceptron, a convolutional stack, three ResNets and three Vision Transformers."""
     yield BackboneSpec(
         name="example_cnn",
         target="kptk_vision.example_cnn:example_cnn",
@@ -32,6 +60,33 @@ def kptk_backbones() -> Iterator[BackboneSpec]:
         min_size=4,
         since="0.1.0",
     )
+    yield BackboneSpec(
+        name="mlp",
+        target="kptk_vision.mlp:mlp",
+        summary="Dense layers on the flattened image, of any depth.",
+        options=(
+            Option(name="units", type=int, default=256, low=1, help="Width of each layer, length of the features."),
+            Option(name="depth", type=int, default=2, low=1, help="Number of dense layers."),
+            _activation("After each layer; sigmoid as in the papers on layer-wise pre-training."),
+            Option(name="batch_norm", type=bool, default=False, help="Batch normalisation before each activation."),
+        ),
+        since="0.1.0",
+    )
+    yield BackboneSpec(
+        name="conv_stack",
+        target="kptk_vision.conv_stack:conv_stack",
+        summary="Convolutions of stride 2 that end in a feature map.",
+        options=(
+            Option(
+                name="filters", type=int, default=16, low=1, help="Filters of the first layer, doubled in each next."
+            ),
+            Option(name="depth", type=int, default=3, low=1, help="Number of layers; each halves the sides."),
+            _activation("After each layer."),
+            Option(name="batch_norm", type=bool, default=False, help="Batch normalisation before each activation."),
+        ),
+        features="map",
+        since="0.1.0",
+    )
     for depth, millions in ((18, 11.2), (34, 21.3), (50, 23.5)):
         yield BackboneSpec(
             name=f"resnet{depth}",
@@ -42,15 +97,37 @@ def kptk_backbones() -> Iterator[BackboneSpec]:
             min_size=8,
             since="0.1.0",
         )
+    for size, short, width, heads, millions in (
+        ("tiny", "Ti", 192, 3, 5.5),
+        ("small", "S", 384, 6, 21.7),
+        ("base", "B", 768, 12, 85.8),
+    ):
+        yield BackboneSpec(
+            name=f"vit_{size}",
+            target=f"kptk_vision.vit:vit_{size}",
+            summary=f"Vision Transformer ViT-{short}; {millions} million parameters at 224 / 16.",
+            options=_vit(width, heads),
+            references=("https://arxiv.org/abs/2010.11929",),
+            min_size=8,
+            patches=True,
+            since="0.1.0",
+        )
 
 
 @hookimpl
 def kptk_preprocessors() -> Iterator[PreprocessorSpec]:
-    """Offer random image views."""
+    """Offer random image views, and images as they are."""
+    yield PreprocessorSpec(
+        name="plain_images",
+        target="kptk_vision.plain_images:PlainImages",
+        summary="Images as they are, scaled to 0..1 and resized.",
+        options=(Option(name="size", type=int, default=0, low=0, help="Side in pixels; 0 keeps the size."),),
+        since="0.1.0",
+    )
     yield PreprocessorSpec(
         name="image_views",
         target="kptk_vision.image_views:ImageViews",
-        summary="Crop, flip, rotate, colour jitter, grey, blur, solarise, noise.",
+        summary="Crop, multi-crop, flip, rotate, jitter, grey, blur, solarise, noise.",
         options=(
             Option(name="size", type=int, default=0, low=0, help="Side of the views in pixels; 0 keeps the size."),
             Option(name="crop", default=0.2, above=0.0, high=1.0, help="Smallest area of a crop; 1 for no crop."),
@@ -61,8 +138,17 @@ def kptk_preprocessors() -> Iterator[PreprocessorSpec]:
             Option(name="blur", default=0.0, low=0.0, high=1.0, help="Probability of a blur of 0.1-2 pixels."),
             Option(name="solarise", default=0.0, low=0.0, high=1.0, help="Probability of inverted highlights."),
             Option(name="noise", default=0.0, low=0.0, high=1.0, help="Standard deviation of Gaussian noise."),
+            Option(name="local_views", type=int, default=0, low=0, help="How many views, the last, are local crops."),
+            Option(name="local_crop", default=0.4, low=0.05, high=1.0, help="Largest area of a local crop, from 0.05."),
+            Option(
+                name="local_size",
+                type=int,
+                default=0,
+                low=0,
+                help="Side of the local views in pixels; 0: that of the global ones.",
+            ),
         ),
-        references=("https://arxiv.org/abs/2002.05709",),
+        references=("https://arxiv.org/abs/2002.05709", "https://arxiv.org/abs/2006.09882"),
         since="0.1.0",
     )
 
