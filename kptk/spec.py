@@ -108,9 +108,11 @@ class BackboneSpec(Spec):
     """A network from inputs to features: its target is called with ``input_shape`` and returns a `keras.Model`.
 
     Args:
-        inputs: the kind of input it takes.
-        features: what it returns: ``"vector"``, ``"map"`` or ``"sequence"``.
+        inputs: the kind of input it takes; empty for any, which only the loaded model tells.
+        features: what it returns: ``"vector"``, ``"map"`` or ``"sequence"``; empty if only the loaded model tells.
         min_size: the smallest side, in pixels, or length that it can take; 0 for any.
+        reads: the suffixes of the model files that it loads, such as ``".keras"``; it then has an option ``path``, and
+            a path can be written where its name would stand. Empty for a network of its own.
     """
 
     kind: ClassVar[str] = "backbone"
@@ -118,6 +120,7 @@ class BackboneSpec(Spec):
     inputs: str = "image"
     features: str = "vector"
     min_size: int = 0
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kptk.training.backbones import reinitialised
 from kptk.training.experiment import Arm, Draw, Outcome
 from kptk.training.features import Encoder
 from kptk.training.finetuner import Classifier, FineTuner, in_batches
@@ -146,14 +147,14 @@ class _Weights:
 
     def fresh(self, data: Draw) -> list[Array]:
         if self._fresh[0] != data.seed:
-            keras.utils.set_random_seed(data.seed)
-            self._fresh = (data.seed, self.setup.build().get_weights())
+            # Also of a backbone that is built with loaded weights: "random" and "scratch" mean what they say.
+            self._fresh = (data.seed, reinitialised(self.setup.build(), data.seed).get_weights())
         return self._fresh[1]
 
     def pretrained(self, data: Draw) -> list[Array]:
         if self._pretrained[0] != data.seed:
+            keras.utils.set_random_seed(data.seed)  # the fresh weights of this seed, if the backbone has none loaded
             backbone = self.setup.build()
-            backbone.set_weights(self.fresh(data))
             self.setup.pretrain(backbone, data.pool, data.seed)
             self._pretrained = (data.seed, backbone.get_weights())
         return self._pretrained[1]
