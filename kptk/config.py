@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kptk import errors, settings
+from kptk import errors, modelfile, settings
 from kptk.discovery import Offer
 from kptk.plugins import Plugins
 from kptk.request import PARTS, Request, Setting
@@ -100,10 +100,13 @@ def resolve(plugins: Plugins, request: Request) -> RunConfig:
     """
     recipe = plugins.recipe(request.recipe) if request.recipe else None
     recipe_spec: RecipeSpec = recipe.spec if recipe else RecipeSpec(name="none")
-    offers = {
-        section: _part_offer(plugins, section, request, recipe_spec)
-        for section in ("objective", "backbone", "preprocessor")
-    }
+    offers: dict[str, Offer | None] = {}
+    model: Path | None = None
+    for section in ("objective", "backbone", "preprocessor"):
+        if section == "backbone" and (found := modelfile.locate(plugins, request.names.get(section, ""))):
+            offers[section], model = found
+        else:
+            offers[section] = _part_offer(plugins, section, request, recipe_spec)
     offers["data"], path = _data_offer(plugins, request, recipe_spec, offers["backbone"])
     available = {section: offer.spec.options if offer else () for section, offer in offers.items()} | CORE_OPTIONS
     available["data"] = (*settings.DATA, *available["data"])
@@ -119,6 +122,8 @@ def resolve(plugins: Plugins, request: Request) -> RunConfig:
         values[section][option.name] = option.parse(setting.value) if setting.text else option.check(setting.value)
     if path:
         values["data"]["path"] = str(path)
+    if model or values["backbone"].get(modelfile.OPTION):
+        values["backbone"][modelfile.OPTION] = str(model or Path(values["backbone"][modelfile.OPTION]).absolute())
 
     parts = {section: Part(offers.get(section), values[section]) for section in available}
     if offers["preprocessor"] is None:

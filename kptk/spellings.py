@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+from kptk import modelfile
 from kptk.config import RunConfig, resolve, settings_between
 from kptk.discovery import Offer
 from kptk.plugins import Plugins
@@ -69,6 +70,9 @@ def _differences(plugins: Plugins, config: RunConfig) -> tuple[dict[str, str], s
     names = {}
     for section, part in config.sections():
         if not part.offer or section == "data":
+            continue
+        if getattr(part.offer.spec, "reads", ()) and part.values[modelfile.OPTION]:
+            names[section] = str(part.values[modelfile.OPTION])  # the file is what was named
             continue
         usual = getattr(recipe, section) if recipe else ""
         if not usual or plugins.find(PARTS[section], usual).id != part.id:

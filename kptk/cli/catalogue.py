@@ -81,6 +81,8 @@ def _facts(offer: Offer) -> str:
         case "recipe":
             return spec.expect
         case "backbone":
+            if spec.reads:
+                return f"reads {', '.join(spec.reads)}"
             return f"{spec.inputs} {'patches ' if spec.patches else ''}to {spec.features}"
         case _:
             return ""

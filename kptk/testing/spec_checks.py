@@ -141,7 +141,7 @@ def _build_with_unknown_option(subject: Subject) -> None:
         case "objective":
             toys.build_objective(subject, no_such_option=1)
         case "backbone":
-            spec.build(input_shape=toys.toy(spec.inputs).shape(spec.min_size), no_such_option=1)
+            spec.build(input_shape=toys.toy(toys.kind_of(spec)).shape(spec.min_size), no_such_option=1)
         case "preprocessor":
             spec.build(views=2, seed=0, no_such_option=1)
         case "dataset":

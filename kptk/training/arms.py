@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kptk.training.backbones import reinitialised
 from kptk.training.experiment import Arm, Draw, Outcome
 from kptk.training.features import Encoder
 from kptk.training.finetuner import Classifier, FineTuner, in_batches
@@ -104,8 +105,8 @@ class Bench:
             data: the draw.
         """
         if self._fresh[0] != data.seed:
-            keras.utils.set_random_seed(data.seed)
-            self._fresh = (data.seed, self.setup.build().get_weights())
+            # Also of a backbone that is built with loaded weights: "random" and "scratch" mean what they say.
+            self._fresh = (data.seed, reinitialised(self.setup.build(), data.seed).get_weights())
         return self._fresh[1]
 
     def controls(self) -> dict[str, Arm]:
@@ -191,8 +192,8 @@ class _Pretrained:
 
     def of(self, data: Draw) -> list[Array]:
         if self._weights[0] != data.seed:
+            keras.utils.set_random_seed(data.seed)  # the fresh weights of this seed, if the backbone has none loaded
             backbone = self.bench.setup.build()
-            backbone.set_weights(self.bench.fresh(data))
             self.facts = dict(self.pretrain(backbone, data))
             self._weights = (data.seed, backbone.get_weights())
         return self._weights[1]

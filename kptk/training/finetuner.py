@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptk.training import checkpoint
+from kptk.training.backbones import feature_dim
 from kptk.training.experiment import Draw, Outcome
 from kptk.training.preprocessor import Preprocessor
 from kptk.types import Tensor
@@ -34,7 +35,7 @@ class Classifier(keras.Model):
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.head = keras.layers.Dense(classes, name="head")
-        self.head.build((None, backbone.output_shape[-1]))
+        self.head.build((None, feature_dim(backbone)))
         self.augment = augment
         self.built = True
 
