@@ -109,11 +109,11 @@ def resolve(plugins: Plugins, request: Request) -> RunConfig:
     available["data"] = (*settings.DATA, *available["data"])
 
     values = {section: {o.name: o.default for o in options} for section, options in available.items()}
-    _fill(values, available, recipe_spec.settings, only=_kept_sections(plugins, recipe_spec, offers))
+    fill(values, available, recipe_spec.settings, only=_kept_sections(plugins, recipe_spec, offers))
     if offers["data"]:
-        _fill(values, available, offers["data"].spec.suggests, only=set(available))
+        fill(values, available, offers["data"].spec.suggests, only=set(available))
     for setting in request.settings:
-        section, option = _option(setting.key, available, offers)
+        section, option = find_option(setting.key, available, offers)
         values[section][option.name] = option.parse(setting.value) if setting.text else option.check(setting.value)
     if path:
         values["data"]["path"] = str(path)
@@ -225,13 +225,20 @@ def _kept_sections(plugins: Plugins, recipe: RecipeSpec, offers: Mapping[str, Of
     return kept
 
 
-def _fill(
+def fill(
     values: dict[str, dict[str, Any]],
     available: Mapping[str, tuple[Option, ...]],
     wanted: Mapping[str, Any],
     only: set[str],
 ) -> None:
-    """Write a recipe's or data set's settings over the defaults; those for a part that is not there are left out."""
+    """Write a recipe's or data set's settings over the defaults; those for a part that is not there are left out.
+
+    Args:
+        values: values by section and option, changed in place.
+        available: the options of each section.
+        wanted: the settings.
+        only: the sections for which they hold.
+    """
     for key, value in wanted.items():
         section, _, name = key.partition(".")
         for option in available.get(section, ()):
@@ -239,10 +246,22 @@ def _fill(
                 values[section][name] = option.check(value)
 
 
-def _option(
+def find_option(
     key: str, available: Mapping[str, tuple[Option, ...]], offers: Mapping[str, Offer | None]
 ) -> tuple[str, Option]:
-    """Find the section and option that a dotted or bare key means."""
+    """Find the section and option that a dotted or bare key means.
+
+    Args:
+        key: as the user wrote it.
+        available: the options of each section, the most important one first.
+        offers: who offers each section.
+
+    Returns:
+        The section and its option.
+
+    Raises:
+        UsageError: if there is none, or several.
+    """
     section, dot, name = key.rpartition(".")
     if dot:
         if section not in available:
@@ -263,10 +282,11 @@ def _option(
         forms = ", ".join(f"{s}.{name}" for s, _ in owners)
         raise errors.UsageError(f"several parts have an option '{name}'. Say which: {forms}")
     known = [option.name for options in available.values() for option in options]
-    offer = offers.get("objective")
+    main = next(iter(available))
+    offer = offers.get(main)
     raise errors.UsageError(
         f"no part of this run has an option '{name}'. {errors.did_you_mean(name, known)}\n"
-        f"{offer.id if offer else 'The objective'} has: {', '.join(o.name for o in available['objective'])}"
+        f"{offer.id if offer else f'The {main}'} has: {', '.join(o.name for o in available[main])}"
     )
 
 

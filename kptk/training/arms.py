@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptk.training.experiment import Arm, Draw, Outcome
-from kptk.training.features import Encoder
-from kptk.training.finetuner import Classifier, FineTuner, in_batches
+from kptk.training.features import Encoder, in_batches
+from kptk.training.finetuner import Classifier, FineTuner
 from kptk.training.preprocessor import Preprocessor
 
 Array = NDArray[Any]
