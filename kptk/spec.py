@@ -158,12 +158,18 @@ class StrategySpec(Spec):
     Args:
         inputs: the kinds of input it works on; empty for any.
         stage: when it runs, ``"finetune"`` or ``"adapt"``.
+        features: what it gives the task: ``"map"`` if it adds a decoder; empty for what the backbone returns.
+        cost: what it costs beside training all weights.
+        when: when to use it, in one sentence.
     """
 
     kind: ClassVar[str] = "strategy"
 
     inputs: tuple[str, ...] = ()
     stage: str = "finetune"
+    features: str = ""
+    cost: str = ""
+    when: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,8 @@ def _facts(offer: Offer) -> str:
     match spec.kind:
         case "objective":
             return "; ".join(filter(None, (f"{spec.views} views", spec.cost, spec.when)))
+        case "strategy":
+            return "; ".join(filter(None, (spec.cost, spec.when)))
         case "dataset":
             reads = f"reads {', '.join(spec.reads)}" if spec.reads else f"{spec.samples:,} examples, {spec.licence}"
             return f"{spec.inputs}; {reads}"

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from kptk.training.backbones import reinitialised
 from kptk.training.experiment import Arm, Draw, Outcome
-from kptk.training.features import Encoder
-from kptk.training.finetuner import Classifier, FineTuner, in_batches
+from kptk.training.features import Encoder, in_batches
+from kptk.training.finetuner import Classifier, FineTuner
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.probes import NEIGHBOURS, knn_accuracy
 

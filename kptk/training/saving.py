@@ -12,7 +12,8 @@ from kptk import modelfile
 from kptk.errors import InputError, PluginError
 from kptk.plugins import Plugins, load_target
 from kptk.spec import SPECS
-from kptk.training import optimizer  # registers the core's own schedule
+from kptk.training import optimizer
+from kptk.training import rates as rates  # registers the core's own optimisers
 
 
 def load_model(path: str | Path, plugins: Plugins | None = None, *, compile: bool = True) -> keras.Model:
