@@ -64,6 +64,7 @@ class Setup:
         pretrain_steps: how many steps that takes; long baselines get them too.
         finetune_steps: steps on labelled rows.
         classes: number of classes.
+        rates: learning rates of fine-tuning among which every arm chooses on validation rows.
     """
 
     build: Callable[[], keras.Model]
@@ -72,6 +73,7 @@ class Setup:
     pretrain_steps: int
     finetune_steps: int
     classes: int
+    rates: Sequence[float] = (1e-3, 3e-4)
 
 
 SCRATCH = ("scratch", "scratch-long", "scratch-long-augmented")
@@ -88,8 +90,8 @@ def make_arms(setup: Setup) -> dict[str, Arm]:
     Returns:
         The arms by name, in the order of `NAMES`.
     """
-    plain = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=False))
-    augmented = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=True))
+    plain = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=False), setup.rates)
+    augmented = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=True), setup.rates)
     encoder = Encoder(plain.model.backbone, setup.preprocessor)
     weights = _Weights(setup)
     long = setup.pretrain_steps + setup.finetune_steps
