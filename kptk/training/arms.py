@@ -69,6 +69,7 @@ class Setup:
         pretrain_steps: steps of pre-training; long baselines get them too.
         finetune_steps: steps on labelled rows.
         classes: number of classes.
+        rates: learning rates of fine-tuning among which every arm chooses on validation rows.
     """
 
     build: Callable[[], keras.Model]
@@ -76,6 +77,7 @@ class Setup:
     pretrain_steps: int
     finetune_steps: int
     classes: int
+    rates: Sequence[float] = (1e-3, 3e-4)
 
 
 SCRATCH = ("scratch", "scratch-long", "scratch-long-augmented")
@@ -93,8 +95,8 @@ class Bench:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self.plain = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=False))
-        self.augmented = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=True))
+        self.plain = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=False), setup.rates)
+        self.augmented = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=True), setup.rates)
         self._encoder = Encoder(self.plain.model.backbone, setup.preprocessor)
         self._fresh: tuple[int, list[Array]] = (-1, [])
 
