@@ -134,8 +134,10 @@ def _default_views(spec: Any) -> int:
 
 
 def _usual_views(subject: Subject, kind: str, count: int) -> Preprocessor | None:
+    suggested = {key.removeprefix("preprocessor."): value for key, value in subject.spec.suggests.items()}
     for offer in subject.plugins.offers("preprocessor", USUAL_VIEWS.get(kind, "")):
-        made: Preprocessor = offer.spec.build(views=count, seed=0)
+        own = {option.name: suggested[option.name] for option in offer.spec.options if option.name in suggested}
+        made: Preprocessor = offer.spec.build(views=count, seed=0, **own)
         return made
     return None
 

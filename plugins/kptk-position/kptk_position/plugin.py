@@ -22,13 +22,15 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
             Option(
                 name="colour",
                 type=str,
-                default="drop",
-                choices=("drop", "project", "keep"),
-                help="Keep one channel, project green-magenta away, or keep all.",
+                default="project",
+                choices=("project", "drop", "keep"),
+                help="Take green-magenta away, keep one channel, or keep all.",
             ),
             Option(name="hidden_dim", type=int, default=256, low=1, help="Width of the head's hidden layer."),
         ),
         inputs=("image",),
+        # A part's place is what is learned: the image stays whole and upright.
+        suggests={"preprocessor.crop": 1.0, "preprocessor.flip": 0.0, "preprocessor.rotation": 0.0},
         chance="ln 8",
         cost="about twice a supervised step: two patches, each as large as the backbone's input",
         when="Photos of things with parts that have their places; no labels, small batches.",
@@ -49,7 +51,7 @@ def kptk_recipes() -> Iterator[RecipeSpec]:
         dataset="vision/mnist10k",
         settings={
             "objective.patch": 0.3,
-            "objective.gap": 0.1,
+            "objective.gap": 0.08,
             "train.epochs": 20,
             "train.batch_size": 256,
             "probe.data": "holdout",

@@ -49,8 +49,8 @@ class Position(Pretrainer):
         patch: side of a patch, as a share of the image's sides, above 0 and at most 0.33.
         gap: room between two patches, as a share of the patch's side.
         jitter: largest shift of the second patch on each axis, as a share of the patch's side.
-        colour: ``"drop"`` keeps one random channel of each patch and fills the others with noise, ``"project"`` takes
-            the green-magenta axis out, ``"keep"`` changes nothing. Without effect on grey images.
+        colour: ``"project"`` takes the green-magenta axis out, ``"drop"`` keeps one random channel of each patch and
+            fills the others with noise, ``"keep"`` changes nothing. Without effect on grey images.
         hidden_dim: width of the hidden layer of the head.
         **kwargs: passed to `keras.Model`.
 
@@ -79,7 +79,7 @@ class Position(Pretrainer):
         patch: float = 0.22,
         gap: float = 0.5,
         jitter: float = 0.07,
-        colour: str = "drop",
+        colour: str = "project",
         hidden_dim: int = 256,
         **kwargs: Any,
     ) -> None:
