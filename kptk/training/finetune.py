@@ -78,7 +78,7 @@ class FineTune:
         )
         self.receipt = receipt_of(self.model, copied)
         self.phases = self.model.phases()
-        self.epochs = split_epochs(self.phases, self.train["epochs"] or self._usual_epochs())
+        self.epochs = split_epochs(self.phases, self.model.useful(self.train["epochs"] or self._usual_epochs()))
         self.scorer = Scorer(self.model)
         if self.split.train.labels is not None:
             self.model.task.adapt(self.split.train.labels)

@@ -78,7 +78,7 @@ def finish(run: FineTune, folder: RunFolder, progress: Progress) -> FineTuneResu
         "receipt": str(run.receipt),
         "model": str(folder.path / runfolder.MODEL),
     }
-    summary |= run.model.report()
+    summary |= run.model.report(run.split)
     folder.write(runfolder.SUMMARY, json.dumps(summary, indent=2))
     for line in sentences(run, summary):
         run.reporter.line(line)

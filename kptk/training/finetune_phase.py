@@ -51,7 +51,10 @@ def train_phase(
         checkpoint.restore(model, state)
     rows: Source = run.split.train.source
     if phase.cached:
-        rows = ArraySource(extract_with(Featuriser(run.model).predict_on_batch, rows), inputs="features")
+        features = extract_with(Featuriser(run.model).predict_on_batch, rows)
+        rows = ArraySource(features, inputs="features")
+        if progress.step == start:
+            run.model.enter(phase, features, run.split.train.labels)
     choice = run.choice(folder)
     last = stop == run.total_steps
     patient = last and choice is not None

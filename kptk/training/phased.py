@@ -47,6 +47,18 @@ class PhasedModel(keras.Model, abc.ABC):
             x: an array of raw inputs.
         """
 
+    most_epochs = 0
+    """Epochs that are of any use; 0 for any number."""
+
+    def enter(self, phase: Phase, rows: Any, labels: Any) -> None:
+        """Look at what a phase with cached features is about to train on, for what can be computed at once.
+
+        Args:
+            phase: the phase.
+            rows: features.
+            labels: their labels.
+        """
+
     def look_at(self, x: Any, y: Any) -> None:
         """Check arrays before `fit` begins, and learn constants of the labels.
 
@@ -86,6 +98,14 @@ class PhasedModel(keras.Model, abc.ABC):
         if not self._state.tunable:
             self._state.tunable = list(self.trainable_variables)
         return list(self._state.tunable)
+
+    def useful(self, epochs: int) -> int:
+        """How many of some epochs are of any use.
+
+        Args:
+            epochs: epochs wished for.
+        """
+        return min(epochs, self.most_epochs) if self.most_epochs else epochs
 
     def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = "task", **kwargs: Any) -> None:
         """Configure training, as `keras.Model.compile`; the loss and, if none are named, the metrics are the task's.
@@ -177,13 +197,14 @@ class PhasedModel(keras.Model, abc.ABC):
             self.look_at(x, y)
         history, done = None, int(kwargs.pop("initial_epoch", 0))
         phases = [phase if arrays else replace(phase, cached=False) for phase in self.phases()]
-        for phase, count in zip(phases, split_epochs(phases, epochs - done), strict=True):
+        for phase, count in zip(phases, split_epochs(phases, self.useful(epochs - done)), strict=True):
             per_epoch = kwargs.get("steps_per_epoch") or (-(-len(x) // (batch_size or 32)) if arrays else 0)
             model = self.begin(phase, per_epoch * count)
             given = dict(kwargs)
             data = x
             if phase.cached:
                 data = self.cached_features(x)
+                self.enter(phase, data, y)
                 if given.get("validation_data") is not None:
                     given["validation_data"] = (
                         self.cached_features(given["validation_data"][0]),

@@ -32,11 +32,9 @@ class Strategy(PhasedModel, abc.ABC):
         task: the head, with its loss and metrics.
         preprocessor: prepares raw inputs, or None if they already are what the backbone takes.
         augment: whether a training step sees the first of the preprocessor's random views instead of the plain input.
+        network: what gives the head its features, if a leaf built something around the backbone.
         **kwargs: passed to `keras.Model`.
     """
-
-    gives_map = False
-    """Whether the features are a map of the inputs' own size, whatever the backbone returns."""
 
     def __init__(
         self,
@@ -45,14 +43,15 @@ class Strategy(PhasedModel, abc.ABC):
         preprocessor: Preprocessor | None = None,
         *,
         augment: bool = False,
+        network: keras.Model | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.backbone = backbone
+        self.network = backbone if network is None else network
         self.task = task
         self.preprocessor = preprocessor
         self.augment = augment
-        self.create()
         shape = self.feature_shape()
         if task.features == "map" and len(shape) != 4:
             raise UsageError(
@@ -65,12 +64,9 @@ class Strategy(PhasedModel, abc.ABC):
 
     # What a leaf writes ------------------------------------------------------------------------------------------
 
-    def create(self) -> None:
-        """Create what the strategy adds to the backbone; called once, before the head is built."""
-
     def feature_shape(self) -> tuple[int | None, ...]:
         """Shape of what `encode` returns, with None for the batch."""
-        shape = tuple(self.backbone.output_shape)
+        shape = tuple(self.network.output_shape)
         return (shape[0], shape[-1]) if self.task.features == "vector" else shape
 
     def encode(self, inputs: Tensor, training: bool) -> Tensor:
@@ -80,7 +76,7 @@ class Strategy(PhasedModel, abc.ABC):
             inputs: as the preprocessor gives them.
             training: whether the backbone is in training mode.
         """
-        features = self.backbone(inputs, training=training)
+        features = self.network(inputs, training=training)
         return pooled(features) if self.task.features == "vector" else features
 
     def prepare_rows(self, source: Source, labels: Any) -> None:
@@ -91,8 +87,13 @@ class Strategy(PhasedModel, abc.ABC):
             labels: their labels, as the task takes them, or None.
         """
 
-    def report(self) -> dict[str, Any]:
-        """Figures of its own for the summary of a run."""
+    def report(self, split: Any) -> dict[str, Any]:
+        """Figures of its own for the summary of a run.
+
+        Args:
+            split: the parts of the data, see `kptk.training.labelled.Split`.
+        """
+        del split
         return {}
 
     # What the base does ------------------------------------------------------------------------------------------

@@ -51,3 +51,41 @@ def kptk_strategies() -> Iterator[StrategySpec]:
         when="A handful of labels a class, or many tasks on one backbone.",
         since="0.1.0",
     )
+    yield StrategySpec(
+        name="bitfit",
+        target="kptk_finetune.bitfit:BitFit",
+        summary="Biases and the head; kernels keep their bits.",
+        options=(Option(name="rate", default=3.0, above=0.0, help="Factor on the learning rate."),),
+        references=("https://arxiv.org/abs/2106.10199",),
+        cost="nearly a full step, a thousandth of the weights to keep",
+        when="One backbone for many tasks; small to medium data.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
+        name="lora",
+        target="kptk_finetune.lora:Lora",
+        summary="Low-rank changes of the kernels, merged exactly.",
+        options=(
+            Option(name="rank", type=int, default=4, low=1, help="Rank of the change."),
+            Option(name="alpha", default=8.0, above=0.0, help="Scale of the change."),
+            Option(name="layers", type=str, default="", help="Only layers whose path has one of these parts."),
+        ),
+        references=("https://arxiv.org/abs/2106.09685",),
+        cost="nearly a full step, a few per cent of the weights to keep",
+        when="Large backbones, several tasks.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
+        name="few_shot",
+        aliases=("prototypes",),
+        target="kptk_finetune.few_shot:FewShot",
+        summary="The mean feature of each class; nothing is trained.",
+        options=(
+            Option(name="metric", type=str, default="cosine", choices=("cosine", "euclidean"), help="Nearness."),
+            Option(name="temperature", default=0.1, above=0.0, help="Divides the logits."),
+        ),
+        references=("https://arxiv.org/abs/1703.05175",),
+        cost="one pass over the rows",
+        when="One to five labels a class, or classes that change daily.",
+        since="0.1.0",
+    )
