@@ -96,7 +96,9 @@ class Bench:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.plain = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=False), setup.rates)
-        self.augmented = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=True), setup.rates)
+        self.augmented = FineTuner(
+            Classifier(setup.build(), setup.classes, setup.preprocessor, augment=True), setup.rates
+        )
         self._encoder = Encoder(self.plain.model.backbone, setup.preprocessor)
         self._fresh: tuple[int, list[Array]] = (-1, [])
 
