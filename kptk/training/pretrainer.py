@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 from keras import ops
@@ -38,7 +38,7 @@ class Pretrainer(keras.Model, abc.ABC):
         See `kptk_contrastive.simclr` for a whole objective, and ``docs/writing-a-plugin.md``.
     """
 
-    loss_measures_learning: ClassVar[bool] = True
+    loss_measures_learning: bool = True
     """False if the loss may stand still or rise while the model learns, because what it is compared with moves too, such
     as a queue or the centre of a teacher. A run is then judged by its weights and features alone."""
 
