@@ -188,6 +188,14 @@ def test_loss_at_initialisation_is_near_chance(form) -> None:
     assert abs(value - model.chance_loss(64)) < 0.1 * model.chance_loss(64)
 
 
+def test_supcon_at_initialisation_is_near_chance() -> None:
+    model = build("supcon", temperature=1.0)
+    outputs = model(images(64), training=True)
+    value = float(ops.convert_to_numpy(model.objective_loss(outputs, np.arange(64) % 10)))
+    assert model.chance_loss(64) == pytest.approx(math.log(127))
+    assert abs(value - model.chance_loss(64)) < 0.1 * model.chance_loss(64)
+
+
 def test_the_option_sets_the_number_of_views() -> None:
     model = build(views=6)
     assert tuple(model(images(3), training=False)["views"].shape) == (6, 3, 128)
