@@ -119,10 +119,12 @@ class BackboneSpec(Spec):
     """A network from inputs to features: its target is called with ``input_shape`` and returns a `keras.Model`.
 
     Args:
-        inputs: the kind of input it takes.
-        features: what it returns: ``"vector"``, ``"map"`` or ``"sequence"``.
+        inputs: the kind of input it takes; empty for any, which only the loaded model tells.
+        features: what it returns: ``"vector"``, ``"map"`` or ``"sequence"``; empty if only the loaded model tells.
         min_size: the smallest side, in pixels, or length that it can take; 0 for any.
         patches: whether it has the stages of `kptk.training.patches`.
+        reads: the suffixes of the model files that it loads, such as ``".keras"``; it then has an option ``path``, and
+            a path can be written where its name would stand. Empty for a network of its own.
     """
 
     kind: ClassVar[str] = "backbone"
@@ -131,6 +133,7 @@ class BackboneSpec(Spec):
     features: str = "vector"
     min_size: int = 0
     patches: bool = False
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,12 +158,18 @@ class StrategySpec(Spec):
     Args:
         inputs: the kinds of input it works on; empty for any.
         stage: when it runs, ``"finetune"`` or ``"adapt"``.
+        features: what it gives the task: ``"map"`` if it adds a decoder; empty for what the backbone returns.
+        cost: what it costs beside training all weights.
+        when: when to use it, in one sentence.
     """
 
     kind: ClassVar[str] = "strategy"
 
     inputs: tuple[str, ...] = ()
     stage: str = "finetune"
+    features: str = ""
+    cost: str = ""
+    when: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from kptk.training import backend
 keras = backend.import_keras()
 
 from kptk.training import arms, checkpoint, finetuner
+from kptk.training.backbones import reinitialised
 from kptk.training.experiment import (
     ALL,
     Cell,
@@ -474,3 +476,34 @@ def test_a_class_without_a_row_is_never_predicted() -> None:
     kernel, bias = arms.head_on_features(data.x[:, :4], data.y, CLASSES + 1, 0)
     assert kernel.shape == (4, CLASSES + 1)
     assert set((data.test[0][:, :4] @ kernel + bias).argmax(axis=1)) <= set(range(CLASSES))
+
+
+def test_controls_of_a_pretrained_network_have_fresh_weights() -> None:
+    """A network that is built with loaded weights: random and scratch start afresh, pre-training from what was loaded."""
+
+    def loaded() -> Any:
+        model = network()
+        model.set_weights([np.full_like(weights, 0.5) for weights in model.get_weights()])
+        return model
+
+    class Untouched(Pretraining):
+        def __call__(self, backbone: Any, pool: Any, seed: int) -> None:
+            self.calls.append((seed, rows(pool)))
+
+    weights = arms._Weights(replace(setup(Untouched()), build=loaded))
+    data = draw(X, Y, seed=3, labels_per_class=2, test_rows=45, validation_per_class=5)
+    for fresh, wanted in zip(weights.fresh(data), reinitialised(network(), 3).get_weights(), strict=True):
+        np.testing.assert_array_equal(fresh, wanted)
+        assert not np.allclose(fresh, 0.5)
+    for start in weights.pretrained(data):
+        np.testing.assert_array_equal(start, np.full_like(start, 0.5))
+
+
+def test_fresh_weights_are_those_that_the_builder_makes() -> None:
+    import kptk
+
+    for name in ("example_cnn", "resnet18"):
+        keras.utils.set_random_seed(3)
+        built = kptk.backbone(name, input_shape=(16, 16, 1))
+        for fresh, wanted in zip(reinitialised(built, 3).get_weights(), built.get_weights(), strict=True):
+            np.testing.assert_array_equal(fresh, wanted)

@@ -99,8 +99,8 @@ def kind_of(spec: Any) -> str:
     Args:
         spec: a spec with ``inputs``.
     """
-    inputs = spec.inputs
-    return inputs if isinstance(inputs, str) else (inputs[0] if inputs else "image")
+    inputs = spec.inputs or "image"
+    return inputs if isinstance(inputs, str) else inputs[0]
 
 
 def build_objective(subject: Subject, *, plain_views: bool = False, **options: Any) -> Any:

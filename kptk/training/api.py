@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kptk import errors
+from kptk import errors, modelfile
 from kptk.config import RunConfig, resolve
 from kptk.data import Source
 from kptk.discovery import Offer
@@ -28,7 +28,7 @@ def backbone(name: str, input_shape: tuple[int, ...], **options: Any) -> keras.M
     """Build a backbone that a plugin offers.
 
     Args:
-        name: short name or full id, see ``kptk list backbones``.
+        name: short name or full id, see ``kptk list backbones``; or the path of a model file, ``"my_model.keras"``.
         input_shape: shape of one input, such as ``(28, 28, 1)``.
         **options: its options, see ``kptk show NAME``.
 
@@ -47,8 +47,11 @@ def backbone(name: str, input_shape: tuple[int, ...], **options: Any) -> keras.M
     from kptk.training.assemble import build_backbone
 
     backend.import_keras()
-    offer = Plugins().find("backbone", name)
-    return build_backbone(Part(offer, _checked(offer, options)), tuple(input_shape))
+    plugins = Plugins()
+    found = modelfile.locate(plugins, name)
+    offer = found[0] if found else plugins.find("backbone", name)
+    values = _checked(offer, options) | ({modelfile.OPTION: str(found[1])} if found else {})
+    return build_backbone(Part(offer, values), tuple(input_shape))
 
 
 def preprocessor(name: str, *, views: int = 2, seed: int | None = None, **options: Any) -> Preprocessor:
@@ -170,7 +173,7 @@ def train(
         data: a folder, a file, or the name of a data set; the recipe's if empty.
         out: the run folder; ``runs/PLUGIN-DATE-TIME`` if empty.
         objective: another objective than the recipe's.
-        backbone: another backbone than the recipe's.
+        backbone: another backbone than the recipe's, or the path of a ``.keras`` file.
         preprocessor: another preprocessor than the recipe's.
         epochs: passes over the data.
         batch_size: examples a step.

@@ -10,9 +10,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kptk.training.backbones import reinitialised
 from kptk.training.experiment import Arm, Draw, Outcome
-from kptk.training.features import Encoder
-from kptk.training.finetuner import Classifier, FineTuner, in_batches
+from kptk.training.features import Encoder, in_batches
+from kptk.training.finetuner import Classifier, FineTuner
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.probes import NEIGHBOURS, knn_accuracy
 
@@ -68,6 +69,7 @@ class Setup:
         pretrain_steps: steps of pre-training; long baselines get them too.
         finetune_steps: steps on labelled rows.
         classes: number of classes.
+        rates: learning rates of fine-tuning among which every arm chooses on validation rows.
     """
 
     build: Callable[[], keras.Model]
@@ -75,6 +77,7 @@ class Setup:
     pretrain_steps: int
     finetune_steps: int
     classes: int
+    rates: Sequence[float] = (1e-3, 3e-4)
 
 
 SCRATCH = ("scratch", "scratch-long", "scratch-long-augmented")
@@ -92,8 +95,10 @@ class Bench:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self.plain = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=False))
-        self.augmented = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=True))
+        self.plain = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=False), setup.rates)
+        self.augmented = FineTuner(
+            Classifier(setup.build(), setup.classes, setup.preprocessor, augment=True), setup.rates
+        )
         self._encoder = Encoder(self.plain.model.backbone, setup.preprocessor)
         self._fresh: tuple[int, list[Array]] = (-1, [])
 
@@ -104,8 +109,8 @@ class Bench:
             data: the draw.
         """
         if self._fresh[0] != data.seed:
-            keras.utils.set_random_seed(data.seed)
-            self._fresh = (data.seed, self.setup.build().get_weights())
+            # Also of a backbone that is built with loaded weights: "random" and "scratch" mean what they say.
+            self._fresh = (data.seed, reinitialised(self.setup.build(), data.seed).get_weights())
         return self._fresh[1]
 
     def controls(self) -> dict[str, Arm]:
@@ -191,8 +196,8 @@ class _Pretrained:
 
     def of(self, data: Draw) -> list[Array]:
         if self._weights[0] != data.seed:
+            keras.utils.set_random_seed(data.seed)  # the fresh weights of this seed, if the backbone has none loaded
             backbone = self.bench.setup.build()
-            backbone.set_weights(self.bench.fresh(data))
             self.facts = dict(self.pretrain(backbone, data))
             self._weights = (data.seed, backbone.get_weights())
         return self._weights[1]

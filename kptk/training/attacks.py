@@ -11,17 +11,19 @@ from kptk.training.input_gradient import input_gradient
 from kptk.types import Tensor
 
 
-def project(perturbed: Tensor, inputs: Tensor, epsilon: float, low: float | None, high: float | None) -> Tensor:
+def project(
+    perturbed: Tensor, inputs: Tensor, epsilon: float | Tensor, low: float | None, high: float | None
+) -> Tensor:
     """Bring inputs back to within `epsilon` of where they began, in the maximum norm, and into their range.
 
     Args:
         perturbed: changed inputs.
         inputs: the inputs as they were, of the same shape.
-        epsilon: largest change of any number.
+        epsilon: largest change of any number; a tensor gives each example its own.
         low: smallest number allowed, or None.
         high: largest number allowed, or None.
     """
-    near = inputs + ops.clip(perturbed - inputs, -epsilon, epsilon)
+    near = inputs + ops.minimum(ops.maximum(perturbed - inputs, -epsilon), epsilon)
     if low is not None:
         near = ops.maximum(near, low)
     return near if high is None else ops.minimum(near, high)
@@ -32,9 +34,10 @@ def pgd(
     inputs: Tensor,
     model: keras.Model,
     *,
-    epsilon: float,
+    epsilon: float | Tensor,
     steps: int,
-    step_size: float,
+    step_size: float | Tensor,
+    origin: Tensor | None = None,
     seed: keras.random.SeedGenerator | None = None,
     low: float | None = 0.0,
     high: float | None = 1.0,
@@ -47,9 +50,10 @@ def pgd(
         loss: from inputs to the scalar that the perturbation is to raise.
         inputs: shape ``(batch, ...)``.
         model: owns every variable that the loss touches; none of them changes.
-        epsilon: largest change of any number.
+        epsilon: largest change of any number; a tensor gives each example its own.
         steps: gradient steps, at least 1.
         step_size: length of a step, for each number.
+        origin: what the change is measured from, if `inputs` are changed already; None for `inputs`.
         seed: starts at a random place in the ball instead of at the inputs, or None.
         low: smallest number allowed, or None.
         high: largest number allowed, or None.
@@ -60,11 +64,11 @@ def pgd(
     References:
         FGSM: https://arxiv.org/abs/1412.6572, section 4; PGD: https://arxiv.org/abs/1706.06083, section 2.1.
     """
-    inputs = ops.stop_gradient(inputs)
-    perturbed = inputs
+    perturbed = ops.stop_gradient(inputs)
+    inputs = perturbed if origin is None else ops.stop_gradient(origin)
     if seed is not None:
-        start = keras.random.uniform(ops.shape(inputs), -epsilon, epsilon, dtype=inputs.dtype, seed=seed)
-        perturbed = project(inputs + start, inputs, epsilon, low, high)
+        start = 2 * keras.random.uniform(ops.shape(inputs), dtype=inputs.dtype, seed=seed) - 1
+        perturbed = project(inputs + epsilon * start, inputs, epsilon, low, high)
     for _ in range(steps):
         direction = ops.sign(input_gradient(loss, perturbed, model))
         perturbed = project(perturbed + step_size * direction, inputs, epsilon, low, high)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -71,6 +72,29 @@ def extract(
     Returns:
         Features, shape ``(rows, dim)``.
     """
+    return np.asarray(
+        extract_with(encoder.predict_on_batch, source, batch_size=batch_size, progress=progress), "float32"
+    )
+
+
+def extract_with(
+    predict: Callable[[NDArray[Any]], Any],
+    source: Source,
+    *,
+    batch_size: int = 256,
+    progress: Callable[[int], None] | None = None,
+) -> NDArray[Any]:
+    """Call a function on every row, in batches of one size.
+
+    Args:
+        predict: from a batch to an array.
+        source: the rows.
+        batch_size: rows a step.
+        progress: called with the number of rows done, or None.
+
+    Returns:
+        What it gave, row by row.
+    """
     parts = []
     for start in range(0, len(source), batch_size):
         rows = np.arange(start, min(start + batch_size, len(source)))
@@ -78,9 +102,25 @@ def extract(
         if len(rows) < batch_size:
             # Every batch has one shape, so that the backend compiles the network once.
             batch = np.concatenate([batch, np.zeros((batch_size - len(rows), *batch.shape[1:]), batch.dtype)])
-        parts.append(np.asarray(encoder.predict_on_batch(batch), dtype=np.float32)[: len(rows)])
+        parts.append(np.asarray(predict(batch))[: len(rows)])
         if progress:
             progress(int(rows[-1]) + 1)
+    return np.concatenate(parts)
+
+
+def in_batches(predict: Callable[[NDArray[Any]], Any], x: NDArray[Any], size: int = 256) -> NDArray[Any]:
+    """Predict in batches of one size, so that the function is compiled once.
+
+    Args:
+        predict: from a batch to an array.
+        x: rows.
+        size: rows of a batch; the last one is filled up and cut.
+    """
+    parts = []
+    for start in range(0, len(x), size):
+        batch = x[start : start + size]
+        filled = np.concatenate([batch, np.zeros((size - len(batch), *x.shape[1:]), x.dtype)])
+        parts.append(np.asarray(predict(filled))[: len(batch)])
     return np.concatenate(parts)
 
 

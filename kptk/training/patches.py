@@ -3,8 +3,8 @@
 A patch backbone is a `keras.Model` from images ``(batch, height, width, channels)`` with two models inside:
 
 - ``embed``, from patches ``(batch, count, numbers)`` to tokens ``(batch, leading + count, width)``, positions added. It is
-  affine in each patch, so that a patch of zeros becomes its position alone. Tokens that are no patches (a class token)
-  come first.
+  affine in each patch, so that patches of zeros become their positions and one vector that all of them share. Tokens
+  that are no patches (a class token) come first.
 - ``encoder``, from tokens of any number to as many tokens.
 
 Its patches are squares, row by row, and the numbers of a patch are in the order row, column, channel: what `patchify`

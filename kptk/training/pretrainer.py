@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from kptk.training import backend
+from kptk.training.backbones import feature_dim
 from kptk.training.clock import Clock
 from kptk.training.features import pooled, run_backbone
 from kptk.training.preprocessor import Preprocessor
@@ -132,7 +133,7 @@ class Pretrainer(keras.Model, abc.ABC):
     @property
     def feature_dim(self) -> int:
         """Length of the feature vector that the backbone gives."""
-        return int(self.backbone.output_shape[-1])
+        return feature_dim(self.backbone)
 
     def encode(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Features of inputs that are already as the backbone takes them.

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from kptk.errors import UsageError
-from kptk.training.features import pooled
+from kptk.training.features import pooled, run_backbone
 from kptk.types import Tensor
 
 
@@ -100,7 +100,7 @@ class Teacher(keras.layers.Layer):
         Returns:
             Output of the last network, shape ``(batch, dim)``.
         """
-        vectors = pooled(self.networks[0](inputs, training=training))
+        vectors = pooled(run_backbone(self.networks[0], inputs, training))
         for head in self.networks[1:]:
             vectors = head(vectors, training=training)
         return ops.stop_gradient(vectors)

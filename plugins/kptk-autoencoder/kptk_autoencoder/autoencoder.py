@@ -43,7 +43,7 @@ class Autoencoder(Reconstruction):
         views: Preprocessor | None = None,
         *,
         error: str = "mse",
-        decoder_filters: int = 16,
+        decoder_filters: int = 8,
         **kwargs: Any,
     ) -> None:
         super().__init__(backbone, views, error=error, decoder_filters=decoder_filters, **kwargs)

@@ -47,7 +47,7 @@ class Denoising(Reconstruction):
         noise: str = "mask",
         amount: float = 0.25,
         error: str = "mse",
-        decoder_filters: int = 16,
+        decoder_filters: int = 8,
         **kwargs: Any,
     ) -> None:
         super().__init__(backbone, views, error=error, decoder_filters=decoder_filters, **kwargs)

@@ -79,7 +79,8 @@ class Layerwise(Pretrainer):
         views: a preprocessor that makes one view.
         noise: ``"mask"``, ``"gaussian"`` or ``"salt_pepper"``.
         amount: the probability that a number is hit, or the standard deviation; 0 for plain autoencoders, at most 1.
-        error: ``"mse"`` for any layers, ``"cross_entropy"`` if every layer's inputs are between 0 and 1 (sigmoid layers).
+        error: ``"auto"`` takes cross entropy for a layer whose inputs are between 0 and 1 (images, sigmoid layers), as the
+            papers do, and the squared error for the others; ``"mse"`` and ``"cross_entropy"`` take one for all.
         decoder_filters: width of the decoders of convolutions at their output, at least 1.
         **kwargs: passed to `keras.Model`.
 
@@ -107,8 +108,8 @@ class Layerwise(Pretrainer):
         *,
         noise: str = "mask",
         amount: float = 0.25,
-        error: str = "mse",
-        decoder_filters: int = 16,
+        error: str = "auto",
+        decoder_filters: int = 8,
         **kwargs: Any,
     ) -> None:
         super().__init__(backbone, views, **kwargs)
@@ -121,8 +122,8 @@ class Layerwise(Pretrainer):
         for block in self.blocks.items:
             if not block.unit_inputs and error == "cross_entropy":
                 raise UsageError(
-                    f"`error` must be 'mse' for {backbone.name}: cross entropy needs inputs of 0..1, and those of layer "
-                    f"{block.name} may not be. Received: 'cross_entropy'."
+                    f"`error` must be 'auto' or 'mse' for {backbone.name}: cross entropy needs inputs of 0..1, and those of "
+                    f"layer {block.name} may not be. Received: 'cross_entropy'."
                 )
             if not block.unit_inputs and noise == "salt_pepper":
                 raise UsageError(
@@ -156,9 +157,11 @@ class Layerwise(Pretrainer):
     def objective_loss(self, outputs: dict[str, Tensor], labels: Tensor | None) -> Tensor:
         """What the reconstruction leaves unexplained, averaged over the layers there are."""
         del labels
-        share = cross_entropy_share if self.error == "cross_entropy" else squared_share
-        stages = [name.removeprefix("raw") for name in outputs if name.startswith("raw")]
-        losses = [share(outputs[f"raw{stage}"], outputs[f"clean{stage}"]) for stage in stages]
+        losses = []
+        for stage in range(self.stages):
+            if f"raw{stage}" in outputs:
+                share = cross_entropy_share if self._has_sigmoid(stage) else squared_share
+                losses.append(share(outputs[f"raw{stage}"], outputs[f"clean{stage}"]))
         return ops.mean(ops.stack(losses))
 
     def chance_loss(self, batch_size: int) -> float:
@@ -189,11 +192,15 @@ class Layerwise(Pretrainer):
             if math.prod(values.shape[1:]) != math.prod(shape):
                 return None
             values = self.decoders[lower](ops.reshape(values, (-1, *shape)))
-            values = ops.sigmoid(values) if self.error == "cross_entropy" else values
+            values = ops.sigmoid(values) if self._has_sigmoid(lower) else values
         return values
 
     def _spoil(self, values: Tensor, seed: Seed) -> Tensor:
         return corrupt(values, self.noise, self.amount, seed) if self.amount else values
+
+    def _has_sigmoid(self, stage: int) -> bool:
+        """Whether the stage's decoder ends in a sigmoid and is judged by cross entropy."""
+        return self.error == "cross_entropy" or (self.error == "auto" and self.blocks.items[stage].unit_inputs)
 
     def get_config(self) -> dict[str, Any]:
         """Return every argument."""

@@ -1,12 +1,13 @@
 """What this plugin offers. Read at discovery: keep Keras out."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from kptk import ObjectiveSpec, Option, RecipeSpec, hookimpl
 
 _NO_CHANCE = "none that is constant: the error of predicting the mean image depends on the data"
 _FILTERS = Option(
-    name="decoder_filters", type=int, default=16, low=1, help="Width of the decoder at the image's own size."
+    name="decoder_filters", type=int, default=8, low=1, help="Width of the decoder at the image's own size."
 )
 _NOISE = Option(
     name="noise",
@@ -127,7 +128,7 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
                 high=1.0,
                 help="Probability that a number is hit, or the standard deviation; 0 for none.",
             ),
-            _error("mse", "cross_entropy"),
+            _error("auto", "mse", "cross_entropy", default="auto"),
             _FILTERS,
         ),
         inputs=("image", "table"),
@@ -145,14 +146,21 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
 @hookimpl
 def kptk_recipes() -> Iterator[RecipeSpec]:
     """Offer each objective on the bundled digits."""
-    for name, backbone, summary, settings, expect in (
+    layerwise = {
+        "backbone.activation": "sigmoid",
+        "backbone.depth": 5,
+        "train.learning_rate": 1e-2,
+        "train.epochs": 50,
+    }
+    recipes: tuple[tuple[str, str, str, dict[str, Any], str], ...] = (
         ("autoencoder", "example_cnn", "An autoencoder around a small CNN on the bundled digits.", {}, ""),
         ("denoising", "example_cnn", "A denoising autoencoder around a small CNN on the digits.", {}, ""),
-        ("sparse", "mlp", "A k-sparse autoencoder around one dense layer on the digits.", {}, ""),
+        ("sparse", "mlp", "A k-sparse autoencoder around a dense layer on the digits.", {"backbone.depth": 1}, ""),
         ("variational", "example_cnn", "A variational autoencoder around a small CNN on the digits.", {}, ""),
         ("super_resolution", "example_cnn", "Digits of 7 x 7 pixels back to 28 x 28.", {}, ""),
-        ("layerwise", "mlp", "Five sigmoid layers, one after the other, on the digits.", {}, ""),
-    ):
+        ("layerwise", "mlp", "Five sigmoid layers, one after the other, on the digits.", layerwise, ""),
+    )
+    for name, backbone, summary, settings, expect in recipes:
         yield RecipeSpec(
             name=name,
             summary=summary,
@@ -160,6 +168,6 @@ def kptk_recipes() -> Iterator[RecipeSpec]:
             backbone=f"vision/{backbone}",
             preprocessor="vision/plain_images",
             dataset="vision/mnist10k",
-            settings={"train.epochs": 20, "train.batch_size": 128, "probe.data": "holdout", **settings},
+            settings={"train.epochs": 15, "train.batch_size": 128, "probe.data": "holdout", **settings},
             expect=expect,
         )

@@ -68,7 +68,7 @@ class Sparse(Reconstruction):
         *,
         k: int = 25,
         error: str = "mse",
-        decoder_filters: int = 16,
+        decoder_filters: int = 8,
         **kwargs: Any,
     ) -> None:
         super().__init__(backbone, views, error=error, decoder_filters=decoder_filters, **kwargs)

@@ -94,7 +94,7 @@ class SuperResolution(Reconstruction):
         factor: int = 4,
         residual: bool = False,
         error: str = "mse",
-        decoder_filters: int = 16,
+        decoder_filters: int = 8,
         **kwargs: Any,
     ) -> None:
         smallest = min(image_shape(backbone)[:2])

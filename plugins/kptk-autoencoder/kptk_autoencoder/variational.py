@@ -104,7 +104,7 @@ class Variational(Reconstruction):
         beta: float = 1.0,
         error: str = "cross_entropy",
         stddev: float = 0.1,
-        decoder_filters: int = 16,
+        decoder_filters: int = 8,
         **kwargs: Any,
     ) -> None:
         code = (*feature_shape(backbone)[:-1], latent_dim)

@@ -155,7 +155,7 @@ class SimMIM(Pretrainer):
         """
         found = find_stages(self.backbone)
         if found is not None:
-            # The embedding of a patch of zeros is the patch's position; the learned token is added to that.
+            # The embedding of a patch of zeros is its position and what all such patches share; the learned token is added.
             hidden = patchify(mask, found.patch)[..., :1]  # (batch, count, 1)
             tokens = found.embed(patchify(images * (1 - mask), found.patch), training=training)
             zeros = ops.zeros_like(hidden[:, :1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 from keras import ops
@@ -88,7 +88,7 @@ class MoCoV2(Pretrainer):
     """
 
     # The queue starts with random vectors, which are easy to tell apart, and fills with real keys, which are not.
-    loss_measures_learning: ClassVar[bool] = False
+    loss_measures_learning: bool = False
 
     def __init__(
         self,

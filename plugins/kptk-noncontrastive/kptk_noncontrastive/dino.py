@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 from keras import ops
@@ -96,7 +96,7 @@ class DINO(Pretrainer):
     """
 
     # The teacher sharpens and its centre moves: the loss may stand still or rise while the features improve.
-    loss_measures_learning: ClassVar[bool] = False
+    loss_measures_learning: bool = False
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """What this plugin offers. Read at discovery: keep Keras out."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from kptk import ObjectiveSpec, Option, RecipeSpec, hookimpl
 
@@ -11,7 +12,7 @@ _PAPERS = {
     "vicreg": "https://arxiv.org/abs/2105.04906",
     "dino": "https://arxiv.org/abs/2104.14294",
 }
-_LOW_TO_ONE = {"low": 0.0, "high": 1.0}
+_LOW_TO_ONE: dict[str, Any] = {"low": 0.0, "high": 1.0}
 
 
 def _width(name: str, default: int, text: str, low: int = 1) -> Option:

@@ -76,7 +76,7 @@ def kptk_recipes() -> Iterator[RecipeSpec]:
         backbone="vision/example_cnn",
         preprocessor="vision/image_views",
         dataset="vision/mnist10k",
-        settings={"train.epochs": 20} | _SETTINGS,
+        settings={"train.epochs": 10} | _SETTINGS,
         expect="",
         references=(_SUPCON,),
     )
@@ -88,7 +88,7 @@ def kptk_recipes() -> Iterator[RecipeSpec]:
         backbone="vision/example_cnn",
         preprocessor="vision/image_views",
         dataset="vision/mnist10k",
-        settings={"train.epochs": 20} | _SETTINGS,
+        settings={"train.epochs": 10} | _SETTINGS,
         expect="",
         references=(_SUPCON,),
     )

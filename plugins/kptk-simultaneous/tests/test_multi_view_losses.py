@@ -197,7 +197,7 @@ def test_the_option_sets_the_number_of_views() -> None:
 def test_multi_crop_takes_views_of_two_sizes() -> None:
     views = kptk.preprocessor("image_views", views=5, local_views=3, local_size=8, seed=0)
     model = build(views=views)
-    model.compile(optimizer="sgd")
+    model.compile(optimizer="sgd", run_eagerly=True)
     history = model.fit(images(), batch_size=6, epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"][0])
     assert tuple(model(images(4), training=False)["views"].shape) == (5, 4, 128)
@@ -220,6 +220,6 @@ def test_supcon_without_labels_says_so() -> None:
 
 def test_supcon_takes_labels_of_one_column_and_of_one_class() -> None:
     model = build("supcon")
-    model.compile(optimizer="sgd")
+    model.compile(optimizer="sgd", run_eagerly=True)
     for labels in (np.arange(12)[:, None] % 3, np.zeros(12, "int64")):
         assert np.isfinite(model.fit(images(), labels, batch_size=12, verbose=0).history["loss"][0])

@@ -47,7 +47,7 @@ _PAPER_RESNET = ("https://arxiv.org/abs/1512.03385",)
 
 @hookimpl
 def kptk_backbones() -> Iterator[BackboneSpec]:
-    """Offer the example CNN, a perceptron, a convolutional stack, three ResNets and three Vision Transformers."""
+    """Offer the networks of this package, and whatever is in a .keras file."""
     yield BackboneSpec(
         name="example_cnn",
         target="kptk_vision.example_cnn:example_cnn",
@@ -112,6 +112,58 @@ def kptk_backbones() -> Iterator[BackboneSpec]:
             patches=True,
             since="0.1.0",
         )
+    yield BackboneSpec(
+        name="alexnet",
+        target="kptk_vision.alexnet:alexnet",
+        summary="AlexNet with or without its two towers; 57 million parameters.",
+        options=(
+            Option(
+                name="groups", type=int, default=2, choices=(1, 2), help="2 for the paper's two towers, 1 for none."
+            ),
+            Option(
+                name="stem",
+                type=str,
+                default="auto",
+                choices=("auto", "small", "imagenet"),
+                help="5x5 stride 1 or 2, or 11x11 stride 4; auto: small below 67 pixels.",
+            ),
+            Option(name="units", type=int, default=4096, low=1, help="Width of each dense layer."),
+            Option(name="dropout", default=0.5, low=0.0, high=0.95, help="Fraction of the dense outputs dropped."),
+        ),
+        references=("https://proceedings.neurips.cc/paper/2012/hash/c399862d3b9d6b76c8436e924a68c45b-Abstract.html",),
+        min_size=15,
+        since="0.1.0",
+    )
+    yield BackboneSpec(
+        name="squeezenet",
+        target="kptk_vision.squeezenet:squeezenet",
+        summary="SqueezeNet 1.1 with ImageNet weights; 0.7 million parameters.",
+        options=(
+            Option(
+                name="weights",
+                type=str,
+                default="imagenet",
+                choices=("imagenet", "none"),
+                help="Bundled ImageNet weights, or fresh ones.",
+            ),
+        ),
+        references=("https://arxiv.org/abs/1602.07360",),
+        min_size=31,
+        since="0.1.0",
+    )
+    yield BackboneSpec(
+        name="keras_file",
+        target="kptk_vision.keras_file:keras_file",
+        summary="Any Keras model of yours from a file: --backbone my_model.keras.",
+        options=(
+            Option(name="path", type=str, default="", help="The file, as model.save('NAME.keras') writes it."),
+            Option(name="layer", type=str, default="", help="Layer whose output are the features; cuts off a head."),
+        ),
+        inputs="",
+        features="",
+        reads=(".keras",),
+        since="0.1.0",
+    )
 
 
 @hookimpl
@@ -181,7 +233,7 @@ _READER = (
 
 @hookimpl
 def kptk_datasets() -> Iterator[DatasetSpec]:
-    """Offer the bundled digits, image folders and arrays."""
+    """Offer the bundled digits and emoji, image folders and arrays."""
     yield DatasetSpec(
         name="mnist10k",
         target="kptk_vision.mnist10k:mnist10k",
@@ -195,6 +247,16 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
             "preprocessor.rotation": 20.0,
             "preprocessor.noise": 0.1,
         },
+        since="0.1.0",
+    )
+    yield DatasetSpec(
+        name="emoji48",
+        target="kptk_vision.emoji48:emoji48",
+        summary="1,906 emoji in colour, 48 x 48, 9 classes: 1,524 and 382 for tests.",
+        labels=True,
+        samples=1524,
+        licence="Apache-2.0",
+        suggests={"preprocessor.crop": 0.4, "preprocessor.jitter": 0.2, "preprocessor.grey": 0.1},
         since="0.1.0",
     )
     yield DatasetSpec(

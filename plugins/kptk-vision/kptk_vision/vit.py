@@ -26,10 +26,11 @@ def vit(
 ) -> keras.Model:
     """Build a Vision Transformer: patches, a linear embedding with learned positions, pre-norm blocks, a norm.
 
-    The positions are learned and start as the sines and cosines of row and column: masked autoencoding needs to know
-    at once where the few patches are that it sees, and fine-tuning may change them. They are the bias of the embedding, one
-    vector for each place, which needs no layer of its own. So is the class token: it is the embedding of a patch of zeros
-    before the others. Of the published network it lacks the two vectors that these make redundant.
+    Pixels are brought to -1..1 first. The positions are learned and start as the sines and cosines of row and column:
+    masked autoencoding needs to know at once where the few patches are that it sees, and fine-tuning may change them.
+    They are the bias of the embedding, one vector for each place, which needs no layer of its own. So is the class token: it
+    is the embedding of a row of zeros before the patches. Of the published network it lacks the two vectors that these
+    make redundant.
 
     The model holds two others, ``embed`` and ``encoder``, as `kptk.training.patches` describes.
 
@@ -78,7 +79,8 @@ def _embedding(rows: int, columns: int, numbers: int, width: int, *, class_token
     """The stage from patches to tokens. The bias of its one layer, a vector for each token, holds the positions."""
     count = rows * columns
     patches = keras.Input((count, numbers), name="patches")
-    x: Any = patches
+    # To -1..1, as published: a black patch says something too, and pixels weigh about as much as positions.
+    x: Any = keras.layers.Rescaling(2.0, offset=-1.0, name="centre")(patches)
     if class_token:
         x = keras.layers.ZeroPadding1D((1, 0), name="class_token")(x)
     project = keras.layers.EinsumDense(
