@@ -26,8 +26,8 @@ keras = backend.import_keras()
 import kptk
 from kptk.training.experiment import Cell, Draw, draw, paired_difference
 
-EPOCHS, BATCH = 40, 64
-RATES = (1e-3, 3e-3, 1e-2)
+EPOCHS, BATCH = 30, 64
+RATES = (3e-3, 1e-2)
 TEST, VALIDATION_PER_CLASS = 500, 20
 TEACHER, STUDENT = {"filters": 32, "units": 128}, {"filters": 12, "units": 30}
 VIEWS = {"crop": 0.7, "flip": 0.0, "rotation": 15.0, "jitter": 0.0, "grey": 0.0, "noise": 0.05}

@@ -185,7 +185,8 @@ def cut_at(model: keras.Model, layer: str, whose: str) -> keras.Model:
             errors.did_you_mean(layer, names) or f"Its layers: {', '.join(names[-12:]) or 'none that can be reached'}"
         )
         raise UsageError(f"the {whose} '{model.name}' has no layer '{layer}'. {hint}")
-    return keras.Model(model.inputs, model.get_layer(layer).output, name=model.name)
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    return keras.Model(inputs, model.get_layer(layer).output, name=model.name)
 
 
 def _size(model: keras.Model, student_shape: tuple[int | None, ...], resize: bool) -> tuple[int, int] | None:

@@ -115,4 +115,7 @@ def _weights(start: Tensor, share: float, source: int, target: int) -> Tensor:
     centre = first + middle - 0.5
     pixel = ops.reshape(ops.arange(source, dtype="float32"), (1, 1, -1))
     weights = ops.relu(1 - ops.abs(centre - pixel) / max(step, 1.0))
+    # A wide filter must not see what lies beyond the edge either: each pixel counts by its share inside.
+    inside = ops.minimum(pixel + 1, first + share * source) - ops.maximum(pixel, first)
+    weights = weights * ops.clip(inside, 0.0, 1.0)
     return weights / ops.maximum(ops.sum(weights, axis=-1, keepdims=True), 1e-6)
