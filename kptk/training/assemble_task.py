@@ -55,6 +55,8 @@ def build_model(config: FineTuneConfig, origin: Origin, source: Source) -> tuple
         source: the labelled data, for class names and the shape of a row.
     """
     backbone, receipt = transplant(origin)
-    task = build_task(config.task, source.class_names, tuple(source.row_shape))
+    assert config.task.offer is not None
+    names = load_target(config.task.offer).names_of(source)  # type: ignore[attr-defined]
+    task = build_task(config.task, names, tuple(source.row_shape))
     model = build_strategy(config.strategy, backbone, task, origin.preprocessor, augment=config.train.values["augment"])
     return model, receipt

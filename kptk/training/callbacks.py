@@ -55,6 +55,8 @@ class Checkpoints(RunCallback):
         every: steps between checkpoints; 0 for epochs only.
         first_loss: loss of the first step of the run, NaN if it has not been made.
         stop_on_nan: whether to stop when the loss is not a number.
+        seconds: time between the checkpoints after epochs, for epochs that are shorter than a checkpoint takes; the last
+            one is always written.
     """
 
     def __init__(
@@ -66,8 +68,11 @@ class Checkpoints(RunCallback):
         every: int,
         first_loss: float,
         stop_on_nan: bool,
+        seconds: float = 0.0,
     ) -> None:
         super().__init__(start, steps_per_epoch)
+        self.seconds = seconds
+        self._written = (start, time.monotonic())
         self.folder = folder
         self.every = every
         self.first_loss = first_loss
@@ -85,8 +90,10 @@ class Checkpoints(RunCallback):
             self._before.clear()
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Give the signals back."""
+        """Write the last checkpoint if that was put off, and give the signals back."""
         del logs
+        if self._written[0] != self.step:
+            self.write()
         self.release()
 
     def release(self) -> None:
@@ -118,7 +125,8 @@ class Checkpoints(RunCallback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write a checkpoint; stop if that was asked for during the last step."""
         del epoch, logs
-        if not self.in_mid_epoch:
+        late = time.monotonic() - self._written[1] >= self.seconds
+        if (late or self.interrupted) and not self.in_mid_epoch:
             self.write()
         if self.interrupted:
             self._stop()
@@ -126,6 +134,7 @@ class Checkpoints(RunCallback):
     def write(self) -> None:
         """Write a checkpoint now."""
         checkpoint.save(self.folder, self.model, Progress(step=self.step, first_loss=self.first_loss))
+        self._written = (self.step, time.monotonic())
 
     def _stop(self) -> None:
         command = RunFolder(self.folder.parent).resume_command

@@ -9,14 +9,16 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
-from kptk.data import Source
+from kptk.data import Source, Subset
 from kptk.errors import RunError
 from kptk.training import backend
 from kptk.training.features import extract_with
 from kptk.training.labelled import Part
 from kptk.training.phases import Predictor
 from kptk.training.strategy import Strategy
+from kptk.training.task import Task
 
 BEST = "best.npz"
 PREFIX = "val_"
@@ -51,10 +53,10 @@ class Scorer:
         Args:
             part: rows with labels.
         """
-        labels = part.labels
-        if labels is None:
-            labels = self.input_targets(part.source)
-        return self.model.task.score(labels, self.predict(part.source))
+        if part.labels is not None:
+            return self.model.task.score(part.labels, self.predict(part.source))
+        degraded = _Degraded(part.source, self.model.task)
+        return self.model.task.score(self.input_targets(part.source), self.predict(degraded))
 
     def input_targets(self, source: Source) -> np.ndarray[Any, Any]:
         """Targets that the task makes of its inputs, for every row.
@@ -68,6 +70,18 @@ class Scorer:
             plain = batch if self.model.preprocessor is None else self.model.preprocessor.plain(batch)
             parts.append(ops.convert_to_numpy(self.model.task.input_targets(plain)))
         return np.concatenate(parts)
+
+
+class _Degraded(Subset):
+    """Rows as a task that restores them is evaluated on."""
+
+    def __init__(self, source: Source, task: Task) -> None:
+        super().__init__(source, np.arange(len(source)), "degraded")
+        self.task = task
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.generic]:
+        """Read some rows and take away what the task restores."""
+        return self.task.evaluation_rows(super().read(rows))
 
 
 class ChooseBest(keras.callbacks.Callback):

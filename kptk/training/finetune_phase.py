@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from kptk.training.finetune import FineTune
 
 
+CHECKPOINT_SECONDS = 5.0
+"""Time between checkpoints after epochs: an epoch of a few labels is shorter than writing one."""
+
+
 def train_phase(
     run: FineTune,
     folder: RunFolder,
@@ -72,6 +76,7 @@ def train_phase(
             every=run.train["checkpoint_every"],
             first_loss=progress.first_loss,
             stop_on_nan=True,
+            seconds=CHECKPOINT_SECONDS,
         )
         log = MetricsLog(
             step,

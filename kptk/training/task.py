@@ -47,6 +47,15 @@ class Task(keras.layers.Layer, abc.ABC):
         self.class_names = tuple(class_names)
         self.row_shape = tuple(row_shape)
 
+    @classmethod
+    def names_of(cls, source: Source) -> tuple[str, ...]:
+        """The class names that a task for these labels has.
+
+        Args:
+            source: the training data.
+        """
+        return source.class_names
+
     # What a leaf writes ------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
@@ -167,6 +176,14 @@ class Task(keras.layers.Layer, abc.ABC):
         """
         del prepared
         return None
+
+    def evaluation_rows(self, rows: Array) -> Array:
+        """Raw rows to evaluate on: the rows themselves, unless the task is to restore what this takes away.
+
+        Args:
+            rows: raw rows, from their beginning in batches; the same rows must give the same answer.
+        """
+        return rows
 
     def degrade(self, prepared: Tensor, training: bool) -> Tensor:
         """What the backbone sees of prepared inputs: all, unless the task is to restore what this takes away.

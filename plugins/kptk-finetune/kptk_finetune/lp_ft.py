@@ -26,6 +26,7 @@ class LpFt(Strategy):
         augment: whether the second phase sees random views.
         head_share: fraction of the epochs that the head has for itself, 0 < share < 1.
         head_rate: factor on the learning rate of the first phase, above 0.
+        rate: factor on the learning rate of the second phase, above 0.
         **kwargs: passed to `keras.Model`.
 
     Example:
@@ -48,19 +49,22 @@ class LpFt(Strategy):
         augment: bool = False,
         head_share: float = 0.5,
         head_rate: float = 10.0,
+        rate: float = 0.3,
         **kwargs: Any,
     ) -> None:
         super().__init__(backbone, task, preprocessor, augment=augment, **kwargs)
         self.head_share = head_share
         self.head_rate = head_rate
+        self.rate = rate
 
     def phases(self) -> tuple[Phase, ...]:
         """The head on cached features, then everything."""
         return (
             Phase(name="head", weights=self.head_weights(), share=self.head_share, rate=self.head_rate, cached=True),
-            Phase(name="all", weights=tuple(self.tunable), share=1 - self.head_share, live=True),
+            Phase(name="all", weights=tuple(self.tunable), share=1 - self.head_share, rate=self.rate, live=True),
         )
 
     def get_config(self) -> dict[str, Any]:
         """Return every argument."""
-        return {**super().get_config(), "head_share": self.head_share, "head_rate": self.head_rate}
+        names = ("head_share", "head_rate", "rate")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -17,6 +17,7 @@ def kptk_strategies() -> Iterator[StrategySpec]:
         options=(
             Option(name="head_share", default=0.5, low=0.05, high=0.95, help="Fraction of the epochs for the head."),
             Option(name="head_rate", default=10.0, above=0.0, help="Factor on the learning rate of the head's phase."),
+            Option(name="rate", default=0.3, above=0.0, help="Factor on the learning rate once all train."),
         ),
         references=("https://arxiv.org/abs/2202.10054",),
         cost="less than all weights: the head's phase is nearly free",
@@ -87,5 +88,24 @@ def kptk_strategies() -> Iterator[StrategySpec]:
         references=("https://arxiv.org/abs/1703.05175",),
         cost="one pass over the rows",
         when="One to five labels a class, or classes that change daily.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
+        name="encoder_decoder",
+        aliases=("unet",),
+        target="kptk_finetune.encoder_decoder:EncoderDecoder",
+        summary="A new decoder with skips on the encoder; for dense tasks.",
+        options=(
+            Option(name="filters", type=int, default=16, low=4, help="Channels of the decoder's largest map."),
+            Option(
+                name="decoder_share", default=0.5, low=0.05, high=0.95, help="Fraction of the epochs for the decoder."
+            ),
+            Option(name="encoder_rate", default=0.1, above=0.0, high=1.0, help="Factor on the encoder's rate."),
+        ),
+        inputs=("image",),
+        features="map",
+        references=("https://arxiv.org/abs/1505.04597",),
+        cost="two to four times a classifier's step",
+        when="Segmentation, denoising: an answer for each pixel.",
         since="0.1.0",
     )

@@ -62,6 +62,13 @@ class MultiLabel(Task):
         self.class_weight = class_weight
         self.head = keras.layers.Dense(len(self.class_names), dtype="float32", name="logits")
 
+    @classmethod
+    def names_of(cls, source: Source) -> tuple[str, ...]:
+        """Numbers of the columns of the targets."""
+        if source.targets is None or source.targets.ndim != 2:
+            return ()
+        return tuple(str(number) for number in range(source.targets.shape[1]))
+
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the head and the weights of the positives."""
         self.head.build(input_shape)

@@ -47,3 +47,41 @@ def kptk_tasks() -> Iterator[TaskSpec]:
         labels="number",
         since="0.1.0",
     )
+    yield TaskSpec(
+        name="segmentation",
+        target="kptk_tasks.segmentation:Segmentation",
+        summary="A class for each pixel.",
+        options=(Option(name="ignore", type=int, default=255, help="Class number of pixels without a label."),),
+        inputs=("image",),
+        labels="mask",
+        features="map",
+        since="0.1.0",
+    )
+    yield TaskSpec(
+        name="denoising",
+        target="kptk_tasks.denoising:Denoising",
+        summary="The clean image from a noisy one; no labels needed.",
+        options=(
+            Option(name="stddev", default=0.1, above=0.0, high=1.0, help="Noise on the 0..1 scale."),
+            Option(name="seed", type=int, default=0, low=0, help="Of the noise."),
+        ),
+        inputs=("image",),
+        labels="",
+        features="map",
+        references=("https://arxiv.org/abs/1608.03981",),
+        since="0.1.0",
+    )
+    yield TaskSpec(
+        name="verification",
+        target="kptk_tasks.verification:Verification",
+        summary="Embeddings that say whether two rows are of one class.",
+        options=(
+            Option(name="dim", type=int, default=64, low=2, help="Length of the embedding."),
+            Option(name="loss", type=str, default="arcface", choices=("arcface", "triplet"), help="What trains it."),
+            Option(name="margin", default=0.3, low=0.0, high=1.5, help="Radians for ArcFace, distance for triplets."),
+            Option(name="scale", default=16.0, above=0.0, help="Of ArcFace's logits."),
+        ),
+        labels="class",
+        references=("https://arxiv.org/abs/1801.07698", "https://arxiv.org/abs/1503.03832"),
+        since="0.1.0",
+    )
