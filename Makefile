@@ -5,14 +5,12 @@ comma := ,
 PYTHON ?= python3
 RUN ?= runs/demo
 
-# `make demo` installs the plugins that need nothing but the core. The heavy ones, which bring libraries of their own, are
-# added by `make env`, `make all` and the tests.
+# A plugin that brings a heavy library of its own goes into HEAVY: `make demo` leaves it out, `make env` does not.
 PLUGIN_DIRS := $(wildcard plugins/kptk-*)
-HEAVY := plugins/kptk-keras-nlp plugins/kptk-keras-cv
+HEAVY :=
 LIGHT_PARTS := $(foreach dir,$(filter-out $(HEAVY),$(PLUGIN_DIRS)),-e $(dir))
 DEMO_PARTS := -e .[tensorflow] $(LIGHT_PARTS)
 ALL_PARTS := $(DEMO_PARTS) $(foreach dir,$(HEAVY),-e $(dir))
-SOURCES := constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
 # Constraints hold for build environments too.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt

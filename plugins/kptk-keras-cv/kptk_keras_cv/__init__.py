@@ -1,1 +1,0 @@
-"""Backbones and augmentation layers of KerasCV for kptk."""

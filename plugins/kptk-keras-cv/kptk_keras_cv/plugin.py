@@ -1,1 +1,0 @@
-"""What this plugin offers. Read at discovery: keep Keras out."""

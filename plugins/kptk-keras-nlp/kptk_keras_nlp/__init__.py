@@ -1,1 +1,0 @@
-"""Backbones of KerasHub by name, through keras-nlp for kptk."""
