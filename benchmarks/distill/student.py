@@ -7,7 +7,7 @@ both arms: 500 test rows, 200 validation rows, the rest is trained on with all i
 them. Both arms train the student for the same steps on the same augmented rows; each chooses its learning rate on the
 validation rows. The defaults of `distill` are used as they are.
 
-    python plugins/kptk-distill/benchmarks/student.py --seeds 10 --out results.jsonl
+    python benchmarks/distill/student.py --seeds 10 --out results.jsonl
 """
 
 from __future__ import annotations

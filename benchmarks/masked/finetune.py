@@ -1,7 +1,7 @@
 # ruff: noqa: E402  Keras is imported once its backend is chosen
 """Masked modelling judged by fine-tuning: does it help a small Vision Transformer on few labels?
 
-    python plugins/kptk-masked/benchmarks/finetune.py --objective masked
+    python benchmarks/masked/finetune.py --objective masked
 
 Calls the library's harness (`kptk.training.experiment`, `kptk.training.finetuner`). Finished cells are kept in a file of JSON
 lines beside this script, so an interrupted benchmark goes on where it stopped; with all cells there it prints the table.
