@@ -18,6 +18,11 @@ SOURCES := constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# Building and tracing graphs keeps one core busy, so tests run in a process a core, with one computing thread each.
+WORKERS ?= 2
+PYTEST := -m pytest -n $(WORKERS) --dist loadscope
+ONE_THREAD := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
+
 .PHONY: help demo env all test test-jax test-torch check lint types docs wheel-check clean
 
 help:  ## Show what there is.
@@ -58,13 +63,13 @@ env: .venv/.all  ## The core and every first-party plugin in .venv, and nothing 
 all: env  ## The same as env.
 
 test: .envs/test/.done  ## The whole test suite.
-	.envs/test/bin/python -m pytest
+	$(ONE_THREAD) .envs/test/bin/python $(PYTEST)
 
 test-jax: .envs/jax/.done  ## Objective and saving tests on JAX.
-	KERAS_BACKEND=jax .envs/jax/bin/python -m pytest -m backends
+	KERAS_BACKEND=jax $(ONE_THREAD) .envs/jax/bin/python $(PYTEST) -m backends
 
 test-torch: .envs/torch/.done  ## Objective and saving tests on PyTorch.
-	KERAS_BACKEND=torch .envs/torch/bin/python -m pytest -m backends
+	KERAS_BACKEND=torch $(ONE_THREAD) .envs/torch/bin/python $(PYTEST) -m backends
 
 lint: .envs/test/.done  ## Format, lint and import contracts.
 	.envs/test/bin/ruff format --check .

@@ -39,6 +39,11 @@ _PUBLIC = {
     "train": "kptk.training.api",
     "evaluate": "kptk.training.api",
     "embed": "kptk.training.api",
+    "finetune": "kptk.training.finetune_api",
+    "predict": "kptk.training.finetune_api",
+    "export": "kptk.training.finetune_api",
+    "Strategy": "kptk.training.strategy",
+    "Task": "kptk.training.task",
     "load_model": "kptk.training.saving",
     "transfer": "kptk.training.receipt",
 }
@@ -69,11 +74,16 @@ if TYPE_CHECKING:
     from kptk.training.api import objective as objective
     from kptk.training.api import preprocessor as preprocessor
     from kptk.training.api import train as train
+    from kptk.training.finetune_api import export as export
+    from kptk.training.finetune_api import finetune as finetune
+    from kptk.training.finetune_api import predict as predict
     from kptk.training.health import HealthCallback as HealthCallback
     from kptk.training.pretrainer import Pretrainer as Pretrainer
     from kptk.training.probes import ProbeCallback as ProbeCallback
     from kptk.training.receipt import transfer as transfer
     from kptk.training.saving import load_model as load_model
+    from kptk.training.strategy import Strategy as Strategy
+    from kptk.training.task import Task as Task
 
 __all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604  the names are strings, made below on demand
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kptk import modelfile
 from kptk.config import RunConfig
-from kptk.errors import UsageError
+from kptk.data import Source
+from kptk.errors import InputError, UsageError
 
 
 def check(config: RunConfig) -> None:
@@ -22,25 +24,65 @@ def check(config: RunConfig) -> None:
         raise UsageError("\n".join(misfits))
 
 
+def check_labels(config: RunConfig, source: Source) -> None:
+    """Raise if the objective learns from labels and the data that was opened has none, or says nothing by them.
+
+    A reader's spec only says that its data *can* have labels.
+
+    Args:
+        config: a resolved configuration.
+        source: its data.
+
+    Raises:
+        InputError: with the objective and the data in one sentence.
+    """
+    assert config.objective.offer is not None
+    objective = config.objective.offer
+    if not objective.spec.labels:
+        return
+    if source.labels is None:
+        if objective.spec.labels_optional:
+            return
+        raise InputError(
+            f"objective {objective.id} learns from labels, and {source.describe()}. Use a folder with a sub-folder for "
+            "each class, an .npz with x and y, or an objective without labels: kptk list objectives"
+        )
+    if len(set(source.labels.tolist())) < 2:
+        raise InputError(
+            f"objective {objective.id} learns to tell classes apart, and all rows are of one class in {source.describe()}."
+        )
+
+
 def _misfits(config: RunConfig) -> Iterator[str]:
     assert config.objective.offer and config.backbone.offer and config.data.offer
     objective, backbone, data = config.objective.offer, config.backbone.offer, config.data.offer
-    if objective.spec.inputs and backbone.spec.inputs not in objective.spec.inputs:
+    if backbone.spec.reads:
+        yield from _model_file_misfits(config)
+    inputs, owner = _inputs(config)
+    if objective.spec.inputs and inputs not in objective.spec.inputs:
         yield (
-            f"objective {objective.id} works on {' or '.join(objective.spec.inputs)} but backbone {backbone.id} takes "
-            f"{backbone.spec.inputs}. See: kptk list backbones"
+            f"objective {objective.id} works on {' or '.join(objective.spec.inputs)} but {owner} {inputs}. "
+            "See: kptk list backbones"
         )
-    if data.spec.inputs != backbone.spec.inputs:
+    if backbone.spec.inputs and data.spec.inputs != backbone.spec.inputs:
         yield (
             f"backbone {backbone.id} takes {backbone.spec.inputs} but data {data.id} holds {data.spec.inputs}. "
             "Choose a backbone for that input: kptk list backbones"
         )
-    if objective.spec.features != backbone.spec.features and objective.spec.features != "vector":
+    if objective.spec.features == "patches" and not backbone.spec.patches:
+        yield (
+            f"objective {objective.id} needs a backbone that works on patches, such as a Vision Transformer, but "
+            f"{backbone.id} does not. See: kptk list backbones"
+        )
+    elif objective.spec.features not in ("vector", "patches") and backbone.spec.features not in (
+        "",
+        objective.spec.features,
+    ):
         yield (
             f"objective {objective.id} needs a backbone that returns a {objective.spec.features} but {backbone.id} "
             f"returns a {backbone.spec.features}. See: kptk list backbones"
         )
-    if objective.spec.labels and not data.spec.labels:
+    if objective.spec.labels and not objective.spec.labels_optional and not data.spec.labels:
         yield f"objective {objective.id} learns from labels but data {data.id} has none."
     batch = config.train.values["batch_size"]
     if batch < objective.spec.min_batch:
@@ -51,9 +93,29 @@ def _misfits(config: RunConfig) -> Iterator[str]:
     yield from _preprocessor_misfits(config)
 
 
+def _inputs(config: RunConfig) -> tuple[str, str]:
+    """The kind of input of the run, and who says so: the data, if the backbone takes any kind."""
+    assert config.backbone.offer and config.data.offer
+    if config.backbone.offer.spec.inputs:
+        return config.backbone.offer.spec.inputs, f"backbone {config.backbone.id} takes"
+    return config.data.offer.spec.inputs, f"data {config.data.id} holds"
+
+
+def _model_file_misfits(config: RunConfig) -> Iterator[str]:
+    assert config.backbone.offer
+    path = str(config.backbone.values.get(modelfile.OPTION, ""))
+    kinds = config.backbone.offer.spec.reads
+    if not path:
+        yield f"backbone {config.backbone.id} loads a model file and none was named. Name it: --backbone FILE{kinds[0]}"
+    elif not path.lower().endswith(kinds):
+        yield f"backbone {config.backbone.id} loads {' or '.join(kinds)} files. Received: {path}"
+    else:
+        modelfile.existing(path)
+
+
 def _preprocessor_misfits(config: RunConfig) -> Iterator[str]:
-    assert config.objective.offer and config.backbone.offer
-    objective, backbone = config.objective.offer, config.backbone.offer
+    assert config.objective.offer
+    objective = config.objective.offer
     if config.preprocessor is None or config.preprocessor.offer is None:
         if config.views > 1:
             yield (
@@ -62,11 +124,9 @@ def _preprocessor_misfits(config: RunConfig) -> Iterator[str]:
             )
         return
     preprocessor = config.preprocessor.offer
-    if preprocessor.spec.inputs != backbone.spec.inputs:
-        yield (
-            f"preprocessor {preprocessor.id} takes {preprocessor.spec.inputs} but backbone {backbone.id} takes "
-            f"{backbone.spec.inputs}."
-        )
+    inputs, owner = _inputs(config)
+    if preprocessor.spec.inputs != inputs:
+        yield f"preprocessor {preprocessor.id} takes {preprocessor.spec.inputs} but {owner} {inputs}."
     made = preprocessor.spec.views
     if made and made != config.views:
         yield (

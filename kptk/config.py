@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kptk import errors, settings
+from kptk import errors, modelfile, settings
 from kptk.discovery import Offer
+from kptk.locating import locate as locate
 from kptk.plugins import Plugins
 from kptk.request import PARTS, Request, Setting
 from kptk.spec import Option, RecipeSpec
@@ -83,8 +84,8 @@ class RunConfig:
 def resolve(plugins: Plugins, request: Request) -> RunConfig:
     """Look up every name, fill in every default and check every option.
 
-    The order in which values win, last first: the option's own default, the recipe, what the data set suggests, the
-    configuration file, the command line.
+    The order in which values win, last first: the option's own default, the recipe, what the data set suggests, what
+    the objective suggests, the configuration file, the command line.
 
     Args:
         plugins: the registry.
@@ -100,23 +101,30 @@ def resolve(plugins: Plugins, request: Request) -> RunConfig:
     """
     recipe = plugins.recipe(request.recipe) if request.recipe else None
     recipe_spec: RecipeSpec = recipe.spec if recipe else RecipeSpec(name="none")
-    offers = {
-        section: _part_offer(plugins, section, request, recipe_spec)
-        for section in ("objective", "backbone", "preprocessor")
-    }
+    offers: dict[str, Offer | None] = {}
+    model: Path | None = None
+    for section in ("objective", "backbone", "preprocessor"):
+        if section == "backbone" and (found := modelfile.locate(plugins, request.names.get(section, ""))):
+            offers[section], model = found
+        else:
+            offers[section] = _part_offer(plugins, section, request, recipe_spec)
     offers["data"], path = _data_offer(plugins, request, recipe_spec, offers["backbone"])
     available = {section: offer.spec.options if offer else () for section, offer in offers.items()} | CORE_OPTIONS
     available["data"] = (*settings.DATA, *available["data"])
 
     values = {section: {o.name: o.default for o in options} for section, options in available.items()}
-    _fill(values, available, recipe_spec.settings, only=_kept_sections(plugins, recipe_spec, offers))
+    fill(values, available, recipe_spec.settings, only=_kept_sections(plugins, recipe_spec, offers))
     if offers["data"]:
-        _fill(values, available, offers["data"].spec.suggests, only=set(available))
+        fill(values, available, offers["data"].spec.suggests, only=set(available))
+    if offers["objective"]:
+        fill(values, available, offers["objective"].spec.suggests, only=set(available))
     for setting in request.settings:
-        section, option = _option(setting.key, available, offers)
+        section, option = find_option(setting.key, available, offers)
         values[section][option.name] = option.parse(setting.value) if setting.text else option.check(setting.value)
     if path:
         values["data"]["path"] = str(path)
+    if model or values["backbone"].get(modelfile.OPTION):
+        values["backbone"][modelfile.OPTION] = str(model or Path(values["backbone"][modelfile.OPTION]).absolute())
 
     parts = {section: Part(offers.get(section), values[section]) for section in available}
     if offers["preprocessor"] is None:
@@ -162,58 +170,6 @@ def _data_offer(
     return plugins.find("dataset", name, "--data"), None
 
 
-def locate(plugins: Plugins, data: str, inputs: str = "", *, force_path: bool = False) -> tuple[Offer, Path | None]:
-    """Find the data set or reader that ``--data`` means.
-
-    Args:
-        plugins: the registry.
-        data: the name of a data set, or a path.
-        inputs: the kind of input wanted, to choose among readers of the same paths; empty for any.
-        force_path: never take `data` for a name.
-
-    Returns:
-        The offer, and the absolute path if it is a reader.
-
-    Raises:
-        InputError: if it is a path that does not exist or that no reader takes.
-        UsageError: if it is a name that nobody offers.
-    """
-    named = {name for o in plugins.offers("dataset") if not o.spec.reads for name in (o.spec.name, o.id)}
-    path = Path(data)
-    looks_like_path = (
-        force_path or path.exists() or "\\" in data or path.suffix != "" or data.startswith((".", "/", "~"))
-    )
-    if data in named and not force_path:
-        return plugins.find("dataset", data, "--data"), None
-    path = path.expanduser()
-    if not path.exists():
-        if looks_like_path or not plugins.offers("dataset"):
-            raise errors.InputError(f"no file or folder at {data}. Data sets by name: {_listed(named)}")
-        short = data.rpartition("/")[2]
-        if any(short in (offer.spec.name, *offer.spec.aliases) for offer in plugins.offers("dataset")):
-            return plugins.find("dataset", data, "--data"), None
-        hint = errors.did_you_mean(data, named) or f"Data sets by name: {_listed(named)}"
-        raise errors.InputError(f"no file, folder or data set called '{data}'. {hint}")
-    suffix = "folder" if path.is_dir() else "".join(path.suffixes[-2:]).lower()
-    readers = [
-        offer
-        for offer in plugins.offers("dataset")
-        if any(suffix.endswith(kind) for kind in offer.spec.reads) and (not inputs or offer.spec.inputs == inputs)
-    ]
-    if not readers:
-        kinds = sorted({kind for offer in plugins.offers("dataset") for kind in offer.spec.reads})
-        raise errors.InputError(
-            f"no installed plugin reads {data} as {inputs or 'data'}. Readable: {', '.join(kinds) or 'nothing'}"
-        )
-    if len(readers) > 1:
-        raise errors.ambiguous_name("--reader", data, [(offer.id, offer.label) for offer in readers])
-    return readers[0], path.resolve()
-
-
-def _listed(names: set[str]) -> str:
-    return ", ".join(sorted(name for name in names if "/" not in name)) or "none"
-
-
 def _kept_sections(plugins: Plugins, recipe: RecipeSpec, offers: Mapping[str, Offer | None]) -> set[str]:
     """The sections for which a recipe's settings hold: those whose part was not swapped for another."""
     kept = {"train", "probe"}
@@ -225,13 +181,20 @@ def _kept_sections(plugins: Plugins, recipe: RecipeSpec, offers: Mapping[str, Of
     return kept
 
 
-def _fill(
+def fill(
     values: dict[str, dict[str, Any]],
     available: Mapping[str, tuple[Option, ...]],
     wanted: Mapping[str, Any],
     only: set[str],
 ) -> None:
-    """Write a recipe's or data set's settings over the defaults; those for a part that is not there are left out."""
+    """Write a recipe's or data set's settings over the defaults; those for a part that is not there are left out.
+
+    Args:
+        values: values by section and option, changed in place.
+        available: the options of each section.
+        wanted: the settings.
+        only: the sections for which they hold.
+    """
     for key, value in wanted.items():
         section, _, name = key.partition(".")
         for option in available.get(section, ()):
@@ -239,10 +202,22 @@ def _fill(
                 values[section][name] = option.check(value)
 
 
-def _option(
+def find_option(
     key: str, available: Mapping[str, tuple[Option, ...]], offers: Mapping[str, Offer | None]
 ) -> tuple[str, Option]:
-    """Find the section and option that a dotted or bare key means."""
+    """Find the section and option that a dotted or bare key means.
+
+    Args:
+        key: as the user wrote it.
+        available: the options of each section, the most important one first.
+        offers: who offers each section.
+
+    Returns:
+        The section and its option.
+
+    Raises:
+        UsageError: if there is none, or several.
+    """
     section, dot, name = key.rpartition(".")
     if dot:
         if section not in available:
@@ -263,10 +238,11 @@ def _option(
         forms = ", ".join(f"{s}.{name}" for s, _ in owners)
         raise errors.UsageError(f"several parts have an option '{name}'. Say which: {forms}")
     known = [option.name for options in available.values() for option in options]
-    offer = offers.get("objective")
+    main = next(iter(available))
+    offer = offers.get(main)
     raise errors.UsageError(
         f"no part of this run has an option '{name}'. {errors.did_you_mean(name, known)}\n"
-        f"{offer.id if offer else 'The objective'} has: {', '.join(o.name for o in available['objective'])}"
+        f"{offer.id if offer else f'The {main}'} has: {', '.join(o.name for o in available[main])}"
     )
 
 

@@ -39,6 +39,8 @@ class Source(abc.ABC):
         inputs: the kind of input, such as ``"image"``.
         row_shape: shape of one row.
         labels: class number of each row, shape ``(rows,)``, or None.
+        targets: what is to be predicted where that is not one class: numbers, several labels, masks; shape
+            ``(rows, ...)``, or None.
         class_names: the name of each class number.
         skipped: rows that were left out because they could not be read.
     """
@@ -46,6 +48,7 @@ class Source(abc.ABC):
     inputs: str = "image"
     row_shape: tuple[int, ...] = ()
     labels: NDArray[np.int64] | None = None
+    targets: NDArray[np.generic] | None = None
     class_names: tuple[str, ...] = ()
     skipped: tuple[BadInput, ...] = ()
 
@@ -86,6 +89,7 @@ class ArraySource(Source):
         inputs: the kind of input.
         name: what to call it in messages.
         class_names: names of the classes ``0..``; derived from `y` if empty.
+        targets: what is to be predicted where that is not one class, shape ``(rows, ...)``, or None.
         holdout: the test part, if there is one.
 
     Example:
@@ -102,10 +106,16 @@ class ArraySource(Source):
         inputs: str = "image",
         name: str = "array",
         class_names: Sequence[str] = (),
+        targets: NDArray[np.generic] | None = None,
         holdout: Source | None = None,
     ) -> None:
         import numpy as np
 
+        if targets is not None and len(targets) != len(x):
+            raise InputError(
+                f"{name}: x has {len(x):,} rows but y has {len(targets):,}. Give one label for each row of x."
+            )
+        self.targets = targets
         if y is not None and len(y) != len(x):
             raise InputError(f"{name}: x has {len(x):,} rows but y has {len(y):,}. Give one label for each row of x.")
         self.inputs = inputs
@@ -135,6 +145,8 @@ class ArraySource(Source):
     def describe(self) -> str:
         """One line: what it is, how many rows, their shape."""
         labels = f", {len(self.class_names)} classes" if self.labels is not None else ", no labels"
+        if self.targets is not None:
+            labels = f", targets of {' x '.join(map(str, self.targets.shape[1:])) or 'one number'}"
         shape = " x ".join(map(str, self.row_shape))
         return f"{self.name}: {len(self):,} rows of {shape}{labels}"
 
@@ -158,6 +170,7 @@ class Subset(Source):
         self.class_names = source.class_names
         self.skipped = source.skipped
         self.labels = None if source.labels is None else source.labels[rows]
+        self.targets = None if source.targets is None else source.targets[rows]
         self._source = source
         self._rows = rows
         self._note = note

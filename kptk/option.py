@@ -26,6 +26,7 @@ class Option:
         low: the smallest value allowed.
         high: the largest value allowed.
         above: a bound that the value must exceed (for a value that must be positive, ``above=0``).
+        objects: whether a Python call may also give an object that has no text form, such as a model.
 
     Example:
         >>> Option(name="temperature", default=0.1, above=0).parse("0.2")
@@ -40,6 +41,7 @@ class Option:
     low: float | None = None
     high: float | None = None
     above: float | None = None
+    objects: bool = False
 
     @property
     def rule(self) -> str:

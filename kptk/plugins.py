@@ -65,6 +65,7 @@ class Plugins:
             PluginError: if the name says a plugin that is broken.
         """
         plugin, slash, short = name.rpartition("/")
+        short = short.replace("-", "_")  # "lp-ft" is how papers write lp_ft
         named = [
             offer
             for offer in self.offers(kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,24 @@ class Request:
         return replace(self, settings=(*self.settings, *settings))
 
 
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: if it is missing or is not TOML.
+    """
+    path = Path(path)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise errors.InputError(f"no configuration file at {path}. Write one: kptk train --print-config") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise errors.InputError(f"{path} is not a readable TOML file: {error}") from None
+
+
 def from_toml(path: str | Path) -> Request:
     """Read a configuration file.
 
@@ -71,22 +89,25 @@ def from_toml(path: str | Path) -> Request:
         InputError: if the file is missing or is not TOML.
         UsageError: if it has a section that does not exist.
     """
-    path = Path(path)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise errors.InputError(f"no configuration file at {path}. Write one: kptk train --print-config") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise errors.InputError(f"{path} is not a readable TOML file: {error}") from None
-    return from_table(table, str(path))
+    return from_table(read_toml(path), str(path))
 
 
-def from_table(table: Mapping[str, Any], origin: str) -> Request:
+def from_table(
+    table: Mapping[str, Any],
+    origin: str,
+    *,
+    sections: Sequence[str] = SECTIONS,
+    parts: Mapping[str, str] = PARTS,
+    head: str = "recipe",
+) -> Request:
     """Read a configuration that is already a nested dictionary.
 
     Args:
         table: sections with their options.
         origin: what to call it in messages.
+        sections: the sections that it may have.
+        parts: those that name an offer.
+        head: the key above the sections, which becomes the request's `recipe`.
 
     Raises:
         UsageError: if it has a section that does not exist.
@@ -94,19 +115,19 @@ def from_table(table: Mapping[str, Any], origin: str) -> Request:
     names: dict[str, str] = {}
     settings = []
     for section, content in table.items():
-        if section == "recipe":
+        if section == head:
             continue
-        if section not in SECTIONS or not isinstance(content, Mapping):
-            hint = errors.did_you_mean(section, (*SECTIONS, "recipe"))
+        if section not in sections or not isinstance(content, Mapping):
+            hint = errors.did_you_mean(section, (*sections, head))
             raise errors.UsageError(
-                f"{origin} has no section '{section}'; it may have: recipe, {', '.join(SECTIONS)}. {hint}".rstrip()
+                f"{origin} has no section '{section}'; it may have: {head}, {', '.join(sections)}. {hint}".rstrip()
             )
         for key, value in content.items():
-            if key == "name" and section in PARTS:
+            if key == "name" and section in parts:
                 names[section] = str(value)
             else:
                 settings.append(Setting(f"{section}.{key}", value))
-    return Request(recipe=str(table.get("recipe", "")), names=names, settings=tuple(settings))
+    return Request(recipe=str(table.get(head, "")), names=names, settings=tuple(settings))
 
 
 def parse_setting(text: str) -> Setting:

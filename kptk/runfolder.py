@@ -15,6 +15,7 @@ CONFIG = "config.toml"
 ENVIRONMENT = "environment.json"
 METRICS = "metrics.jsonl"
 SUMMARY = "summary.json"
+MODEL = "model.keras"
 BACKBONE = "backbone.keras"
 PRETRAINER = "pretrainer.keras"
 REPORT = "report.html"
@@ -52,7 +53,7 @@ class RunFolder:
         """
         if (path / CONFIG).exists():
             raise UsageError(
-                f"{path} already holds a run. Go on with it: kptk train --resume {path}; or name another --out."
+                f"{path} already holds a run. Go on with it: {cls(path).resume_command}; or name another --out."
             )
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(f"{path} exists and is not an empty folder. Name another --out.")
@@ -121,14 +122,43 @@ class RunFolder:
         """The trained backbone.
 
         Raises:
-            InputError: if the run has not got so far.
+            InputError: if the run has not got so far, or is a fine-tuning.
         """
+        if self.finetuned:
+            raise InputError(
+                f"{self.path} is a fine-tuned model, which has predictions, not features. "
+                f"See: kptk predict {self.path} --data PATH -o out.csv; kptk evaluate {self.path} --data PATH"
+            )
         path = self.path / BACKBONE
         if not path.exists():
             raise InputError(
-                f"{self.path} has no {BACKBONE}: the run did not end. Go on with it: kptk train --resume {self.path}"
+                f"{self.path} has no {BACKBONE}: the run did not end. Go on with it: {self.resume_command}"
             )
         return path
+
+    @property
+    def model(self) -> Path:
+        """The fine-tuned model.
+
+        Raises:
+            InputError: if the run has not got so far.
+        """
+        path = self.path / MODEL
+        if not path.exists():
+            raise InputError(f"{self.path} has no {MODEL}: the run did not end. Go on with it: {self.resume_command}")
+        return path
+
+    @property
+    def finetuned(self) -> bool:
+        """Whether this is the folder of a fine-tuning."""
+        from kptk.request import read_toml
+
+        return "origin" in read_toml(self.path / CONFIG)
+
+    @property
+    def resume_command(self) -> str:
+        """What goes on with an interrupted run."""
+        return f"kptk {'finetune' if self.finetuned else 'train'} --resume {self.path}"
 
     def write(self, name: str, content: str | bytes) -> Path:
         """Write a file whole or not at all.

@@ -62,3 +62,51 @@ PROBE: tuple[Option, ...] = (
     Option(name="every", type=int, default=1, low=1, help="Epochs between checks."),
     Option(name="limit", type=int, default=2000, low=20, help="Examples used at most."),
 )
+
+FINETUNE: tuple[Option, ...] = (
+    Option(
+        name="epochs",
+        type=int,
+        default=0,
+        low=0,
+        help="Passes over the labelled rows in all phases; 0: as many as make 300 steps, but 5 to 100.",
+    ),
+    Option(name="batch_size", type=int, default=32, low=1, help="Examples a step."),
+    Option(name="seed", type=int, default=0, low=0, help="Decides the labelled rows, the head and the data order."),
+    Option(
+        name="labels_per_class", type=int, default=0, low=0, help="Labelled rows of each class in all; 0: every one."
+    ),
+    Option(
+        name="validation",
+        default=0.2,
+        low=0.0,
+        high=0.9,
+        help="Fraction of the labelled rows that choose the best epoch and never train; 0 for none.",
+    ),
+    Option(
+        name="patience", type=int, default=0, low=0, help="Stop after so many epochs without a better one; 0: never."
+    ),
+    Option(name="augment", type=bool, default=False, help="Train on a random view of each example."),
+    Option(name="optimizer", type=str, default="adamw", choices=("adamw", "adam", "sgd"), help="Keras optimiser."),
+    Option(name="learning_rate", default=1e-3, low=0.0, help="Peak learning rate; a phase may multiply it."),
+    Option(name="schedule", type=str, default="cosine", choices=("cosine", "constant"), help="In each phase."),
+    Option(name="warmup", default=0.1, low=0.0, high=1.0, help="Fraction of each phase spent warming up."),
+    Option(name="weight_decay", default=1e-4, low=0.0, help="Decoupled; not on biases and normalisation."),
+    Option(name="clip_norm", default=0.0, low=0.0, help="Largest norm of the whole gradient; 0 for no limit."),
+    Option(
+        name="dtype",
+        type=str,
+        default="float32",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+        help="Keras dtype policy.",
+    ),
+    Option(name="deterministic", type=bool, default=True, help="Same seed, same bits, on this machine."),
+    Option(
+        name="checkpoint_every",
+        type=int,
+        default=0,
+        low=0,
+        help="Steps between checkpoints besides the one after each epoch; 0 for none.",
+    ),
+)
+"""The `[train]` section of a fine-tuning."""

@@ -70,7 +70,11 @@ class Spec:
             **arguments: options of this spec, and whatever else the target takes (such as ``backbone``).
         """
         known = {option.name: option for option in self.options}
-        checked = {name: known[name].check(v) if name in known else v for name, v in arguments.items()}
+        # An objective's `views` may be an option (how many) and is an argument (the layer that makes them).
+        checked = {
+            name: known[name].check(value) if name in known and not callable(value) else value
+            for name, value in arguments.items()
+        }
         return self.load()(**checked)
 
 
@@ -82,9 +86,14 @@ class ObjectiveSpec(Spec):
         inputs: the kinds of input it works on; empty for any.
         views: how many views of each example a step needs; 1 means the example as it is.
         labels: whether it learns from labels.
-        classes: whether its target is also called with ``num_classes``, the number of classes of the data.
-        features: what it needs of the backbone: ``"vector"``, ``"map"`` or ``"sequence"``.
+        labels_optional: whether it does so only where there are some, and works without.
+        classes: whether its target is also called with ``num_classes``, the number of classes of the data, which is 0
+            without labels.
+        features: what it needs of the backbone: ``"vector"``, ``"map"``, ``"sequence"``, or ``"patches"`` for one with
+            the stages of `kptk.training.patches`.
         min_batch: the smallest batch it can learn from.
+        suggests: settings of other parts that it needs, such as ``{"preprocessor.noise": 0.0}``; stronger than what the
+            data set suggests.
         chance: the formula of the loss of a model that has learned nothing, for people to read.
         cost: what a step costs beside one supervised step.
         when: when to use it, in one sentence.
@@ -95,9 +104,11 @@ class ObjectiveSpec(Spec):
     inputs: tuple[str, ...] = ()
     views: int = 1
     labels: bool = False
+    labels_optional: bool = False
     classes: bool = False
     features: str = "vector"
     min_batch: int = 1
+    suggests: Mapping[str, Any] = field(default_factory=dict, hash=False)
     chance: str = ""
     cost: str = ""
     when: str = ""
@@ -108,9 +119,12 @@ class BackboneSpec(Spec):
     """A network from inputs to features: its target is called with ``input_shape`` and returns a `keras.Model`.
 
     Args:
-        inputs: the kind of input it takes.
-        features: what it returns: ``"vector"``, ``"map"`` or ``"sequence"``.
+        inputs: the kind of input it takes; empty for any, which only the loaded model tells.
+        features: what it returns: ``"vector"``, ``"map"`` or ``"sequence"``; empty if only the loaded model tells.
         min_size: the smallest side, in pixels, or length that it can take; 0 for any.
+        patches: whether it has the stages of `kptk.training.patches`.
+        reads: the suffixes of the model files that it loads, such as ``".keras"``; it then has an option ``path``, and
+            a path can be written where its name would stand. Empty for a network of its own.
     """
 
     kind: ClassVar[str] = "backbone"
@@ -118,6 +132,8 @@ class BackboneSpec(Spec):
     inputs: str = "image"
     features: str = "vector"
     min_size: int = 0
+    patches: bool = False
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,12 +158,18 @@ class StrategySpec(Spec):
     Args:
         inputs: the kinds of input it works on; empty for any.
         stage: when it runs, ``"finetune"`` or ``"adapt"``.
+        features: what it gives the task: ``"map"`` if it adds a decoder; empty for what the backbone returns.
+        cost: what it costs beside training all weights.
+        when: when to use it, in one sentence.
     """
 
     kind: ClassVar[str] = "strategy"
 
     inputs: tuple[str, ...] = ()
     stage: str = "finetune"
+    features: str = ""
+    cost: str = ""
+    when: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kptk.config import RunConfig, resolve, settings_between
+from kptk import modelfile
+from kptk.config import Part, RunConfig, resolve, settings_between
 from kptk.discovery import Offer
 from kptk.plugins import Plugins
 from kptk.request import PARTS, Request, Setting
@@ -29,16 +31,30 @@ def to_toml(config: RunConfig) -> str:
     Returns:
         TOML that ``kptk train --config`` reads back to the same configuration.
     """
+    return write_toml({"recipe": config.recipe} if config.recipe else {}, config.sections())
+
+
+def write_toml(head: Mapping[str, str], sections: Iterable[tuple[str, Part]], train: tuple[Option, ...] = TRAIN) -> str:
+    """Write sections of a configuration, every option with what it means.
+
+    Args:
+        head: what stands above the sections.
+        sections: their names and contents.
+        train: the core's options of the section `[train]`.
+
+    Returns:
+        TOML.
+    """
     import tomlkit
 
     document = tomlkit.document()
-    if config.recipe:
-        document.add("recipe", tomlkit.item(config.recipe))
-    for name, part in config.sections():
+    for key, text in head.items():
+        document.add(key, tomlkit.item(text))
+    for name, part in sections:
         table = tomlkit.table()
         if part.offer:
             table.add("name", tomlkit.item(part.id))
-        helps = {option.name: option for option in options_of(name, part.offer)}
+        helps = {option.name: option for option in options_of(name, part.offer, train)}
         for key, value in part.values.items():
             meaning = helps[key].help
             if value is None:
@@ -52,14 +68,15 @@ def to_toml(config: RunConfig) -> str:
     return tomlkit.dumps(document)
 
 
-def options_of(section: str, offer: Offer | None) -> tuple[Option, ...]:
+def options_of(section: str, offer: Offer | None, train: tuple[Option, ...] = TRAIN) -> tuple[Option, ...]:
     """Every option of a section: the core's own and those of the offer.
 
     Args:
         section: such as ``"data"``.
         offer: who offers it, or None.
+        train: the core's options of the section `[train]`.
     """
-    core = {"train": TRAIN, "probe": PROBE, "data": DATA}.get(section, ())
+    core = {"train": train, "probe": PROBE, "data": DATA}.get(section, ())
     return (*core, *(offer.spec.options if offer else ()))
 
 
@@ -69,6 +86,9 @@ def _differences(plugins: Plugins, config: RunConfig) -> tuple[dict[str, str], s
     names = {}
     for section, part in config.sections():
         if not part.offer or section == "data":
+            continue
+        if getattr(part.offer.spec, "reads", ()) and part.values[modelfile.OPTION]:
+            names[section] = str(part.values[modelfile.OPTION])  # the file is what was named
             continue
         usual = getattr(recipe, section) if recipe else ""
         if not usual or plugins.find(PARTS[section], usual).id != part.id:

@@ -95,3 +95,22 @@ def test_a_run_that_knows_its_length_is_not_overruled_by_fit() -> None:
     model.fit(np.ones((8, 3), "float32"), batch_size=4, verbose=0)
     backend.sync_state(model)
     assert value(model.clock.total) == 50.0
+
+
+def test_counts_in_full_precision_inside_a_model_with_a_mixed_policy(clock) -> None:
+    keras = backend.import_keras()
+
+    class Reading(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__(dtype="mixed_bfloat16")
+            self.clock = clock
+
+        def call(self, x):
+            del x
+            return self.clock.cosine(0.996, 1.0)
+
+    layer = Reading()
+    clock.set_total(1000)
+    clock.step.assign(257.0)  # bfloat16 counts to 256
+    got = value(layer(np.zeros((1, 1), "float32")))
+    assert got == pytest.approx(1 - 0.002 * (1 + math.cos(math.pi * 0.257)), abs=1e-6)

@@ -191,3 +191,33 @@ def test_parts_that_do_not_fit_are_refused(tmp_path, parts, sentence) -> None:
 def test_parts_that_fit_pass(tmp_path) -> None:
     assembly.check(assembly_of(tmp_path))
     assembly.check(assembly_of(tmp_path, objective={"views": 2}, preprocessor="{'views': 0}"))
+
+
+@pytest.mark.parametrize(
+    ("objective", "y", "sentence"),
+    [
+        ({"labels": True}, None, r"fake/o learns from labels, and array: 4 rows of 2, no labels. Use a folder"),
+        ({"labels": True}, [1, 1, 1, 1], "all rows are of one class in array"),
+        ({"labels": True, "labels_optional": True}, [1, 1, 1, 1], "all rows are of one class in array"),
+        ({"labels": True}, [0, 1, 0, 1], ""),
+        ({"labels": True, "labels_optional": True}, None, ""),
+        ({}, None, ""),
+        ({}, [1, 1, 1, 1], ""),
+    ],
+)
+def test_data_without_the_labels_that_an_objective_needs_is_refused(tmp_path, objective, y, sentence) -> None:
+    import numpy as np
+
+    from kptk.data import ArraySource
+
+    config = assembly_of(tmp_path, objective=objective, dataset={"labels": True})
+    source = ArraySource(np.zeros((4, 2)), None if y is None else np.array(y))
+    if not sentence:
+        assembly.check_labels(config, source)
+        return
+    with pytest.raises(InputError, match=sentence):
+        assembly.check_labels(config, source)
+
+
+def test_optional_labels_fit_data_that_has_none(tmp_path) -> None:
+    assembly.check(assembly_of(tmp_path, objective={"labels": True, "labels_optional": True}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from kptk.training import backend
 keras = backend.import_keras()
 
 from kptk.training import arms, checkpoint, finetuner
+from kptk.training.backbones import reinitialised
 from kptk.training.experiment import (
     ALL,
     Cell,
@@ -296,16 +298,16 @@ class Pretraining:
     def __init__(self) -> None:
         self.calls: list[tuple[int, set[int]]] = []
 
-    def __call__(self, backbone: Any, pool: Any, seed: int) -> None:
-        self.calls.append((seed, rows(pool)))
+    def __call__(self, backbone: Any, data: Draw) -> dict[str, float]:
+        self.calls.append((data.seed, rows(data.pool)))
         backbone.set_weights([weights + 1 for weights in backbone.get_weights()])
+        return {"seconds": 2.0 + data.seed}
 
 
-def setup(pretrain: Pretraining) -> arms.Setup:
+def setup() -> arms.Setup:
     return arms.Setup(
         build=network,
         preprocessor=Plain(views=1, seed=0),
-        pretrain=pretrain,
         pretrain_steps=7,
         finetune_steps=arms.HEAD_STEPS + 20,
         classes=CLASSES,
@@ -327,7 +329,7 @@ def test_arms_start_and_train_as_they_say(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(finetuner.FineTuner, "best", record)
     pretrain = Pretraining()
-    made = arms.make_arms(setup(pretrain))
+    made = arms.make_arms(setup(), pretrain)
     assert tuple(made) == arms.NAMES
     data = drawn()
     order = ("scratch", "scratch-long", "scratch-long-augmented", "full-ft", "lp-ft")
@@ -356,11 +358,31 @@ def test_arms_start_and_train_as_they_say(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_pretraining_runs_once_a_seed() -> None:
     pretrain = Pretraining()
-    frozen = arms.make_arms(setup(pretrain))["frozen"]
+    frozen = arms.make_arms(setup(), pretrain)["frozen"]
     for seed in (0, 1):
         for labels in (1, 5):
             frozen(drawn(seed, labels))
     assert [seed for seed, _ in pretrain.calls] == [0, 1]
+
+
+def test_cells_of_an_objective_carry_what_pretraining_told(tmp_path: Path) -> None:
+    bench = arms.Bench(setup())
+    made = {**bench.controls(), **bench.transfers(Pretraining(), "mine/")}
+    chosen = {name: made[name] for name in ("random", "mine/frozen", "mine/knn")}
+    grid = Grid(tmp_path / "cells.jsonl")
+    list(grid.run(chosen, [drawn(seed=1)]))
+    facts = {cell.arm: dict(cell.facts) for cell in Grid(tmp_path / "cells.jsonl").cells}
+    assert facts == {"random": {}, "mine/frozen": {"seconds": 3.0}, "mine/knn": {"seconds": 3.0}}
+
+
+def test_knn_votes_with_the_labelled_rows_only() -> None:
+    from kptk.training.probes import knn_accuracy
+
+    bench, data = arms.Bench(setup()), drawn(labels=5)
+    outcome = bench.transfers(Pretraining())["knn"](data)
+    expected = knn_accuracy(bench.features(data.x), data.y, bench.features(data.test[0]), data.test[1])
+    assert outcome.test == expected
+    assert outcome.chosen == "k 15"
 
 
 def test_a_fine_tuner_forgets_its_last_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,7 +467,7 @@ def test_raw_rows_are_scaled_by_their_kind(dtype: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(arms, "probe", look)
     x = np.full((180, 5), 255 if dtype == "uint8" else 1, dtype)
     data = draw(x, Y, seed=0, labels_per_class=1, test_rows=45, validation_per_class=5)
-    arms.make_arms(setup(Pretraining()))["raw"](data)
+    arms.make_arms(setup(), Pretraining())["raw"](data)
     assert seen == [1.0, 1.0]
 
 
@@ -454,3 +476,34 @@ def test_a_class_without_a_row_is_never_predicted() -> None:
     kernel, bias = arms.head_on_features(data.x[:, :4], data.y, CLASSES + 1, 0)
     assert kernel.shape == (4, CLASSES + 1)
     assert set((data.test[0][:, :4] @ kernel + bias).argmax(axis=1)) <= set(range(CLASSES))
+
+
+def test_controls_of_a_pretrained_network_have_fresh_weights() -> None:
+    """A network that is built with loaded weights: random and scratch start afresh, pre-training from what was loaded."""
+
+    def loaded() -> Any:
+        model = network()
+        model.set_weights([np.full_like(weights, 0.5) for weights in model.get_weights()])
+        return model
+
+    class Untouched(Pretraining):
+        def __call__(self, backbone: Any, pool: Any, seed: int) -> None:
+            self.calls.append((seed, rows(pool)))
+
+    weights = arms._Weights(replace(setup(Untouched()), build=loaded))
+    data = draw(X, Y, seed=3, labels_per_class=2, test_rows=45, validation_per_class=5)
+    for fresh, wanted in zip(weights.fresh(data), reinitialised(network(), 3).get_weights(), strict=True):
+        np.testing.assert_array_equal(fresh, wanted)
+        assert not np.allclose(fresh, 0.5)
+    for start in weights.pretrained(data):
+        np.testing.assert_array_equal(start, np.full_like(start, 0.5))
+
+
+def test_fresh_weights_are_those_that_the_builder_makes() -> None:
+    import kptk
+
+    for name in ("example_cnn", "resnet18"):
+        keras.utils.set_random_seed(3)
+        built = kptk.backbone(name, input_shape=(16, 16, 1))
+        for fresh, wanted in zip(reinitialised(built, 3).get_weights(), built.get_weights(), strict=True):
+            np.testing.assert_array_equal(fresh, wanted)

@@ -13,6 +13,9 @@ backend.import_keras()
 
 from kptk.training.health import effective_rank, feature_spread, judge
 
+MOVING = {"loss_measures_learning": False}
+"""An objective whose loss is compared with something that moves too."""
+
 
 def test_spread_is_one_on_the_sphere_and_zero_at_a_point() -> None:
     rng = np.random.default_rng(0)
@@ -40,6 +43,14 @@ def test_effective_rank_counts_directions() -> None:
         ({"first_loss": 6.2, "losses": [5.0, math.nan], "spread": 0.4, "rank": 10.0}, "diverged"),
         ({"first_loss": 6.2, "losses": [5.0, 4.0], "spread": math.nan, "rank": math.nan}, "diverged"),
         ({"first_loss": 6.2, "losses": [5.0, 4.1], "spread": 0.7, "rank": 40.0, "moved": False}, "not learning"),
+        ({"first_loss": 2.0, "losses": [5.0, 6.1], "spread": 0.7, "rank": 40.0, **MOVING}, "healthy"),
+        (
+            {"first_loss": 2.0, "losses": [5.0, 6.1], "spread": 0.7, "rank": 40.0, "moved": False, **MOVING},
+            "not learning",
+        ),
+        ({"first_loss": 2.0, "losses": [5.0, 6.1], "spread": 0.01, "rank": 40.0, **MOVING}, "collapsed"),
+        ({"first_loss": 2.0, "losses": [5.0, math.nan], "spread": 0.7, "rank": 40.0, **MOVING}, "diverged"),
+        ({"first_loss": 2.0, "losses": [5.0], **MOVING}, "healthy"),
         ({"first_loss": -0.1, "losses": [-0.5]}, "healthy"),
         ({"first_loss": math.nan, "losses": []}, "diverged"),
     ],
@@ -49,3 +60,9 @@ def test_verdict(figures, status) -> None:
     assert verdict.status == status
     assert verdict.healthy == (status == "healthy")
     assert verdict.sentence.endswith(".")
+
+
+def test_a_loss_that_measures_nothing_is_not_called_learning() -> None:
+    verdict = judge(first_loss=2.0, losses=[6.0], chance=7.0, spread=0.7, rank=40.0, **MOVING)
+    assert "does not measure learning" in verdict.sentence
+    assert "is learning" not in verdict.sentence

@@ -124,7 +124,8 @@ def page(finished) -> Page:
 
 def test_every_section_is_there_once_and_was_made(page, finished) -> None:
     anchors = [attributes["id"] for attributes in page.all("h2")]
-    assert anchors == [anchor for anchor, _, _ in report.SECTIONS]
+    # SimCLR draws no pictures of its own, so that section is left out.
+    assert anchors == [anchor for anchor, _, _ in report.SECTIONS if anchor != "reconstructions"]
     assert "could not be made" not in page.words
     assert len(page.all("h1")) == 1
     assert not [line for line in finished[0].reporter.lines if line.startswith("report")]
@@ -283,6 +284,50 @@ def test_one_broken_section_leaves_the_others(finished, tmp_path, monkeypatch) -
     assert "This part could not be made" in page.words
     assert len(page.all("script")) == 1
     assert page.all("button")
+
+
+def test_pictures_that_the_objective_makes_are_drawn(finished, tmp_path, monkeypatch) -> None:
+    seen = []
+
+    def pictures(self, views):
+        seen.extend(keras.ops.convert_to_numpy(view) for view in views)
+        return {"original": views[0], "half <as bright>": 0.5 * views[0]}
+
+    monkeypatch.setattr(type(finished[0].model), "pictures", pictures)
+    page, lines = rewritten(finished, tmp_path)
+    assert lines == []
+    assert "reconstructions" in [attributes["id"] for attributes in page.all("h2")]
+    assert "#reconstructions" in [attributes["href"] for attributes in page.all("a")]
+    drawn = [image for image in page.all("img") if "half <as bright>" in image["alt"]]
+    assert len(drawn) == 8
+    assert all(image["src"].startswith("data:image/png;base64,") for image in drawn)
+    assert len({image["src"] for image in drawn}) == 8
+    # Two views were asked for: the same plain images twice, on the 0..1 scale.
+    assert len(seen) == 2
+    np.testing.assert_array_equal(*seen)
+    assert 0.5 < seen[0].max() <= 1.0
+
+
+def test_pictures_that_fail_leave_the_other_sections(finished, tmp_path, monkeypatch) -> None:
+    def pictures(self, views):
+        raise ValueError("no luck")
+
+    monkeypatch.setattr(type(finished[0].model), "pictures", pictures)
+    page, lines = rewritten(finished, tmp_path)
+    assert lines == ["report: 'Reconstructions' could not be made: ValueError: no luck"]
+    assert "Key figures" in page.words
+
+
+def test_further_figures_of_an_objective_get_a_chart_and_a_column(finished, tmp_path) -> None:
+    record = finished[1].metrics()[0]
+    records = [record | {"epoch": epoch, "psnr": 20.0 + epoch, "positive_share": None} for epoch in (1, 2)]
+    page, lines = rewritten(finished, tmp_path, records=records)
+    assert lines == []
+    charts_of = {a["aria-label"].partition(":")[0]: a["aria-label"] for a in page.all("svg") if "aria-label" in a}
+    assert "22.000 at epoch 2" in charts_of["PSNR"]
+    assert "no epoch has a number" in charts_of["Positive share"]
+    assert "images_per_second" not in page.words
+    assert page.words.index("PSNR") < page.words.index("Learning rate")
 
 
 def test_a_report_that_fails_is_a_line_and_not_an_error(finished, tmp_path, monkeypatch) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ keras = backend.import_keras()
 
 import kptk
 from kptk.training import arms
-from kptk.training.experiment import ALL, Grid, draw, paired_difference, table
+from kptk.training.experiment import ALL, Draw, Grid, draw, paired_difference, table
 
 HERE = Path(__file__).parent
 BASELINES = HERE.parent / "few_labels" / "results-digits.jsonl"
@@ -49,13 +48,13 @@ def load() -> tuple[np.ndarray, np.ndarray]:
     return np.rint(digits.images * (255 / 16)).astype("uint8")[..., None], digits.target
 
 
-def pretraining(name: str) -> Callable[[Any, np.ndarray, int], None]:
+def pretraining(name: str) -> arms.Pretrain:
     """The product's own objective with plain `fit`; 1,000 steps in all, for layer-wise 200 for each layer."""
     rate = 1e-2 if name == "layerwise" else 1e-3
     stages = 5 if name == "layerwise" else 1
 
-    def pretrain(backbone: Any, pool: np.ndarray, seed: int) -> None:
-        keras.utils.set_random_seed(seed)
+    def pretrain(backbone: Any, data: Draw) -> dict[str, float]:
+        keras.utils.set_random_seed(data.seed)
         views = kptk.preprocessor("plain_images", views=1)
         model = kptk.objective(name, backbone=backbone, views=views, **OBJECTIVES[name])
         warmup = 50 // stages
@@ -63,9 +62,9 @@ def pretraining(name: str) -> Callable[[Any, np.ndarray, int], None]:
             0.0, STEPS // stages - warmup, warmup_target=rate, warmup_steps=warmup
         )
         model.compile(optimizer=keras.optimizers.AdamW(schedule, weight_decay=1e-4))
-        rows = len(pool) // BATCH * BATCH
-        history = model.fit(pool[:rows], batch_size=BATCH, epochs=STEPS * BATCH // rows, verbose=0).history
-        print("   ", name, {key: round(values[-1], 3) for key, values in history.items()}, flush=True)
+        rows = len(data.pool) // BATCH * BATCH
+        history = model.fit(data.pool[:rows], batch_size=BATCH, epochs=STEPS * BATCH // rows, verbose=0).history
+        return {key: round(float(values[-1]), 4) for key, values in history.items()}
 
     return pretrain
 
@@ -79,7 +78,6 @@ def setup(name: str) -> arms.Setup:
     return arms.Setup(
         build=build,
         preprocessor=kptk.preprocessor("image_views", views=1, seed=0, **VIEWS),
-        pretrain=pretraining(name),
         pretrain_steps=STEPS,
         finetune_steps=FINETUNE_STEPS,
         classes=10,
@@ -96,7 +94,7 @@ def main() -> None:
     x, y = load()
     labels = (10, ALL) if name == "layerwise" else (1, 5, 10)
     grid = Grid(HERE / f"results-{name}.jsonl")
-    chosen = arms.make_arms(setup(name))
+    chosen = arms.make_arms(setup(name), pretraining(name))
     if name != "layerwise":
         chosen = {arm: chosen[arm] for arm in arms.PRETRAINED}
     draws = (

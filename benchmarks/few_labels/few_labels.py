@@ -21,7 +21,7 @@ keras = backend.import_keras()
 
 import kptk
 from kptk.training import arms
-from kptk.training.experiment import ALL, Grid, draw, paired_difference, table
+from kptk.training.experiment import ALL, Draw, Grid, draw, paired_difference, table
 
 HERE = Path(__file__).parent
 LABELS = {"digits": (1, 5, 10, ALL), "mnist10k": (1, 5)}
@@ -55,14 +55,15 @@ def pretraining(name: str, rows: int) -> tuple[object, int]:
     per_epoch = steps_per_epoch(rows, BATCH[name])
     steps = EPOCHS[name] * per_epoch
 
-    def pretrain(backbone: object, pool: np.ndarray, seed: int) -> None:
-        keras.utils.set_random_seed(seed)
-        views = kptk.preprocessor("image_views", seed=seed, **VIEWS)
+    def pretrain(backbone: object, data: Draw) -> dict[str, float]:
+        keras.utils.set_random_seed(data.seed)
+        views = kptk.preprocessor("image_views", seed=data.seed, **VIEWS)
         model = kptk.objective("contrastive", backbone=backbone, views=views, temperature=TEMPERATURE)
         rate = keras.optimizers.schedules.CosineDecay(0.0, steps - 50, warmup_target=1e-3, warmup_steps=50)
         model.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=1e-4))
-        stream = batches(kptk.ArraySource(pool), BATCH[name], seed, 0, steps)
+        stream = batches(kptk.ArraySource(data.pool), BATCH[name], data.seed, 0, steps)
         model.fit(stream, steps_per_epoch=per_epoch, epochs=EPOCHS[name], verbose=0, shuffle=False)
+        return {}
 
     return pretrain, steps
 
@@ -83,7 +84,6 @@ def main() -> int:
     setup = arms.Setup(
         build=lambda: kptk.backbone("example_cnn", input_shape=x.shape[1:]),
         preprocessor=kptk.preprocessor("image_views", views=1, seed=0, **VIEWS),
-        pretrain=pretrain,
         pretrain_steps=steps,
         finetune_steps=FINETUNE_STEPS,
         classes=10,
@@ -103,7 +103,7 @@ def main() -> int:
         for count in LABELS[name]
     )
     started = time.perf_counter()
-    for cell in grid.run(arms.make_arms(setup), draws):
+    for cell in grid.run(arms.make_arms(setup, pretrain), draws):
         print(
             f"{time.perf_counter() - started:7.1f} s  seed {cell.seed}  k {cell.labels_per_class or 'all'}  "
             f"{cell.arm:<24} {100 * cell.test:5.1f} %  ({cell.chosen})",

@@ -75,13 +75,17 @@ def _facts(offer: Offer) -> str:
     match spec.kind:
         case "objective":
             return "; ".join(filter(None, (f"{spec.views} views", spec.cost, spec.when)))
+        case "strategy":
+            return "; ".join(filter(None, (spec.cost, spec.when)))
         case "dataset":
             reads = f"reads {', '.join(spec.reads)}" if spec.reads else f"{spec.samples:,} examples, {spec.licence}"
             return f"{spec.inputs}; {reads}"
         case "recipe":
             return spec.expect
         case "backbone":
-            return f"{spec.inputs} to {spec.features}"
+            if spec.reads:
+                return f"reads {', '.join(spec.reads)}"
+            return f"{spec.inputs} {'patches ' if spec.patches else ''}to {spec.features}"
         case _:
             return ""
 

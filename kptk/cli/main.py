@@ -14,6 +14,9 @@ COMMANDS = {
     "train": "kptk.cli.train:train",
     "evaluate": "kptk.cli.evaluate:evaluate",
     "embed": "kptk.cli.embed:embed",
+    "finetune": "kptk.cli.finetune:finetune",
+    "predict": "kptk.cli.predict:predict",
+    "export": "kptk.cli.export:export",
     "views": "kptk.cli.views:views",
     "list": "kptk.cli.catalogue:list_offers",
     "show": "kptk.cli.catalogue:show",
@@ -23,8 +26,11 @@ COMMANDS = {
 
 SUMMARIES = {
     "train": "Pre-train a backbone on unlabelled data.",
-    "evaluate": "Print the kNN and linear-probe accuracy of RUN, beside a random encoder and the raw inputs.",
+    "evaluate": "Score RUN: a pre-trained encoder by kNN and linear probe, a fine-tuned model by its task.",
     "embed": "Write the features that RUN's encoder gives for some data.",
+    "finetune": "Fine-tune RUN's encoder, or that of a .keras file, on labelled data.",
+    "predict": "Write a fine-tuned model's predictions for some data.",
+    "export": "Write a fine-tuned model that takes raw input and runs without kptk.",
     "views": "Draw what the model is shown: examples and several draws of their views.",
     "list": "List what is installed: objectives, backbones, preprocessors, strategies, tasks, datasets, recipes.",
     "show": "Show a part or a whole plugin: options, facts, references, where its code is.",

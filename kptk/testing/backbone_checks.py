@@ -8,10 +8,10 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kptk.testing.checks import Function, Skip, Subject
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from kptk.testing.checks import Function, Subject
 
 RANKS = {"vector": (2,), "map": (4,), "sequence": (3,)}
 PLAIN = ("keras", "builtins", "tensorflow.keras")
@@ -63,8 +63,32 @@ def saves_and_loads_as_plain_keras(subject: Subject) -> None:
     assert np.allclose(before, after, rtol=1e-5, atol=1e-6), "the loaded backbone gives other features"
 
 
+def stages_are_as_declared(subject: Subject) -> None:
+    """``patches`` in the spec says whether it has the stages of `kptk.training.patches`; together they make its features."""
+    keras = _keras()
+    import numpy as np
+
+    from kptk.training.features import pooled
+    from kptk.training.patches import find_stages, patchify
+
+    model = _smallest(subject)
+    found = find_stages(model)
+    if not subject.spec.patches:
+        assert found is None, "the backbone has the stages of a patch backbone: say patches=True in the spec"
+        return
+    assert found is not None, "the spec says patches=True, but the stages are not there; see kptk.training.patches"
+    inputs = keras.ops.convert_to_tensor(_inputs(subject, 2))
+    tokens = found.encoder(found.embed(patchify(inputs, found.patch)))
+    wanted, got = (keras.ops.convert_to_numpy(pooled(item)) for item in (model(inputs, training=False), tokens))
+    assert np.allclose(got, wanted, rtol=1e-4, atol=1e-5), "the stages together give other features than the backbone"
+    part = found.encoder(tokens[:, :1])
+    assert tuple(part.shape) == (2, 1, found.width), f"the encoder must take any number of tokens: 1 gave {part.shape}"
+
+
 def _smallest(subject: Subject) -> Any:
     """The backbone at its smallest size, built once for all checks."""
+    if subject.spec.reads:
+        raise Skip("it loads the user's own files; the plugin's tests try it on some")
     _keras()
     from kptk.testing import toys
 
@@ -108,4 +132,5 @@ CHECKS: tuple[Function, ...] = (
     features_have_the_declared_rank,
     batch_size_is_free,
     saves_and_loads_as_plain_keras,
+    stages_are_as_declared,
 )

@@ -22,8 +22,8 @@ OFFER_CHECKS: dict[str, tuple[str, ...]] = {
     "objective": ("spec_checks", "keras_checks", "learning_checks"),
     "backbone": ("spec_checks", "backbone_checks"),
     "preprocessor": ("spec_checks", "preprocessor_checks"),
-    "strategy": ("spec_checks",),
-    "task": ("spec_checks",),
+    "strategy": ("spec_checks", "finetune_checks"),
+    "task": ("spec_checks", "finetune_checks"),
     "dataset": ("spec_checks", "dataset_checks"),
     "recipe": ("recipe_checks",),
 }

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from kptk.errors import UsageError
-from kptk.testing.checks import Function, Skip, Subject, only_for
+from kptk.testing.checks import Function, Subject, only_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +18,8 @@ GIVEN_BY_KPTK = {
     "objective": ("backbone", "views", "num_classes"),
     "backbone": ("input_shape",),
     "preprocessor": ("views", "seed"),
-    "strategy": ("backbone", "task"),
-    "task": ("inputs", "class_names"),
+    "strategy": ("backbone", "task", "preprocessor", "augment"),
+    "task": ("class_names", "row_shape"),
     "dataset": ("path",),
 }
 """Arguments of each kind's target that are no options."""
@@ -31,7 +31,7 @@ def target_imports(subject: Subject) -> None:
 
 
 def target_is_of_the_right_kind(subject: Subject) -> None:
-    """An objective is a final `Pretrainer`, a preprocessor a final `Preprocessor`, the rest is called."""
+    """A final `Pretrainer`, `Preprocessor`, `Strategy` or `Task`; the target of another kind is called."""
     target = _load(subject)
     assert callable(target), f"{subject.spec.target} must be a class or function. Received: {target!r}"
     base = _base_class(subject.spec.kind)
@@ -116,6 +116,14 @@ def _base_class(kind: str) -> type | None:
         from kptk.training.preprocessor import Preprocessor
 
         return Preprocessor
+    if kind == "strategy":
+        from kptk.training.strategy import Strategy
+
+        return Strategy
+    if kind == "task":
+        from kptk.training.task import Task
+
+        return Task
     return None
 
 
@@ -141,13 +149,17 @@ def _build_with_unknown_option(subject: Subject) -> None:
         case "objective":
             toys.build_objective(subject, no_such_option=1)
         case "backbone":
-            spec.build(input_shape=toys.toy(spec.inputs).shape(spec.min_size), no_such_option=1)
+            spec.build(input_shape=toys.toy(toys.kind_of(spec)).shape(spec.min_size), no_such_option=1)
         case "preprocessor":
             spec.build(views=2, seed=0, no_such_option=1)
         case "dataset":
             spec.build(**({"path": "."} if spec.reads else {}), no_such_option=1)
-        case kind:
-            raise Skip(f"the kit cannot build a {kind} yet")
+        case "task":
+            spec.build(class_names=("a", "b"), row_shape=(8, 8, 3), no_such_option=1)
+        case "strategy":
+            from kptk.testing import finetune_checks
+
+            finetune_checks.build_strategy(subject, no_such_option=1)
 
 
 def _described(docstring: str) -> set[str]:

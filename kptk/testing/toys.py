@@ -14,7 +14,9 @@ from keras import ops
 from numpy.typing import NDArray
 
 from kptk.errors import UsageError
+from kptk.training.patches import EMBED, ENCODER
 from kptk.training.preprocessor import Preprocessor
+from kptk.training.transformer import encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +38,7 @@ class Toy:
 
     Args:
         inputs: from a count and a seed to raw inputs and class numbers. The classes are easy to tell apart.
-        backbone: from what an objective needs (``"vector"``, ``"map"``, ``"sequence"``) to a tiny model.
+        backbone: from what an objective needs (``"vector"``, ``"map"``, ``"sequence"``, ``"patches"``) to a tiny model.
         views: from a number of views to a `Preprocessor` for raw inputs.
         shape: from a backbone's smallest size to a legal ``input_shape``.
     """
@@ -97,8 +99,8 @@ def kind_of(spec: Any) -> str:
     Args:
         spec: a spec with ``inputs``.
     """
-    inputs = spec.inputs
-    return inputs if isinstance(inputs, str) else (inputs[0] if inputs else "image")
+    inputs = spec.inputs or "image"
+    return inputs if isinstance(inputs, str) else inputs[0]
 
 
 def build_objective(subject: Subject, *, plain_views: bool = False, **options: Any) -> Any:
@@ -120,7 +122,10 @@ def build_objective(subject: Subject, *, plain_views: bool = False, **options: A
     views = _usual_views(subject, kind, count) if not plain_views else None
     if spec.classes:
         options["num_classes"] = CLASSES
-    return spec.build(backbone=backbone, views=views or toy(kind).views(count), **options)
+    known = {option.name: option for option in spec.options}
+    checked = {name: known[name].check(value) if name in known else value for name, value in options.items()}
+    # Not by `spec.build`, which would take the layer for the option `views`, a number.
+    return spec.load()(backbone, views or toy(kind).views(count), **checked)
 
 
 def _default_views(spec: Any) -> int:
@@ -129,8 +134,10 @@ def _default_views(spec: Any) -> int:
 
 
 def _usual_views(subject: Subject, kind: str, count: int) -> Preprocessor | None:
+    suggested = {key.removeprefix("preprocessor."): value for key, value in subject.spec.suggests.items()}
     for offer in subject.plugins.offers("preprocessor", USUAL_VIEWS.get(kind, "")):
-        made: Preprocessor = offer.spec.build(views=count, seed=0)
+        own = {option.name: suggested[option.name] for option in offer.spec.options if option.name in suggested}
+        made: Preprocessor = offer.spec.build(views=count, seed=0, **own)
         return made
     return None
 
@@ -182,6 +189,8 @@ def _images(count: int, seed: int) -> tuple[Array, Array]:
 
 
 def _image_backbone(features: str) -> keras.Model:
+    if features == "patches":
+        return _patch_backbone()
     inputs = keras.Input((SIDE, SIDE, 3), name="images")
     x = keras.layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", name="conv0")(inputs)
     x = keras.layers.Conv2D(16, 3, strides=2, padding="same", activation="relu", name="conv1")(x)
@@ -191,6 +200,20 @@ def _image_backbone(features: str) -> keras.Model:
         x = keras.layers.Flatten(name="flatten")(x)
         x = keras.layers.Dense(32, name="features")(x)
     return keras.Model(inputs, x, name="tiny")
+
+
+def _patch_backbone(patch: int = 4, width: int = 16) -> keras.Model:
+    """The smallest model with the stages of `kptk.training.patches`."""
+    rows, numbers = SIDE // patch, 3 * patch**2
+    patches = keras.Input((rows**2, numbers), name="patches")
+    project = keras.layers.EinsumDense("bnp,pd->bnd", (rows**2, width), bias_axes="nd", name="project")
+    embed = keras.Model(patches, project(patches), name=EMBED)
+    images = keras.Input((SIDE, SIDE, 3), name="images")
+    x = keras.layers.Reshape((rows, patch, rows, patch, 3), name="cut")(images)
+    x = keras.layers.Permute((1, 3, 2, 4, 5), name="sort")(x)
+    x = embed(keras.layers.Reshape((rows**2, numbers), name="patches")(x))
+    x = encoder(width, depth=1, heads=2, name=ENCODER)(x)
+    return keras.Model(images, keras.layers.GlobalAveragePooling1D(name="average")(x), name="tiny_patches")
 
 
 def _image_shape(min_size: int) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kptk import errors
+from kptk import errors, modelfile
 from kptk.config import RunConfig, resolve
 from kptk.data import Source
 from kptk.discovery import Offer
@@ -28,7 +28,7 @@ def backbone(name: str, input_shape: tuple[int, ...], **options: Any) -> keras.M
     """Build a backbone that a plugin offers.
 
     Args:
-        name: short name or full id, see ``kptk list backbones``.
+        name: short name or full id, see ``kptk list backbones``; or the path of a model file, ``"my_model.keras"``.
         input_shape: shape of one input, such as ``(28, 28, 1)``.
         **options: its options, see ``kptk show NAME``.
 
@@ -47,8 +47,11 @@ def backbone(name: str, input_shape: tuple[int, ...], **options: Any) -> keras.M
     from kptk.training.assemble import build_backbone
 
     backend.import_keras()
-    offer = Plugins().find("backbone", name)
-    return build_backbone(Part(offer, _checked(offer, options)), tuple(input_shape))
+    plugins = Plugins()
+    found = modelfile.locate(plugins, name)
+    offer = found[0] if found else plugins.find("backbone", name)
+    values = _checked(offer, options) | ({modelfile.OPTION: str(found[1])} if found else {})
+    return build_backbone(Part(offer, values), tuple(input_shape))
 
 
 def preprocessor(name: str, *, views: int = 2, seed: int | None = None, **options: Any) -> Preprocessor:
@@ -72,7 +75,7 @@ def preprocessor(name: str, *, views: int = 2, seed: int | None = None, **option
 
 
 def objective(
-    name: str, *, backbone: keras.Model, views: Preprocessor | str | None = "default", **options: Any
+    name: str, *, backbone: keras.Model, views: Preprocessor | str | int | None = "default", **options: Any
 ) -> Pretrainer:
     """Build an objective around a backbone, ready for ``compile`` and ``fit``.
 
@@ -80,7 +83,8 @@ def objective(
         name: short name or full id, see ``kptk list objectives``.
         backbone: any `keras.Model` from inputs to features, yours or `kptk.backbone`'s.
         views: what makes the views: a layer, the name of a preprocessor, None if `fit` gets what the backbone takes;
-            by default the preprocessor of the plugin's own recipe.
+            by default the preprocessor of the plugin's own recipe. A number is the option `views` of an objective that
+            lets the user choose how many.
         **options: its options, see ``kptk show NAME``; and ``num_classes`` if it learns from labels and needs it.
 
     Returns:
@@ -99,9 +103,12 @@ def objective(
     backend.import_keras()
     plugins = Plugins()
     offer = plugins.find("objective", name)
-    classes = {"num_classes": options.pop("num_classes", None)} if offer.spec.classes else {}
+    unknown = 0 if offer.spec.labels_optional else None
+    classes = {"num_classes": options.pop("num_classes", unknown)} if offer.spec.classes else {}
     if classes and not isinstance(classes["num_classes"], int):
         raise errors.bad_value("num_classes", "the number of classes of your labels", classes["num_classes"])
+    if isinstance(views, int):
+        options["views"], views = views, "default"
     options = _checked(offer, options)
     count = int(options.pop("views", offer.spec.views))
     if views == "default":
@@ -166,7 +173,7 @@ def train(
         data: a folder, a file, or the name of a data set; the recipe's if empty.
         out: the run folder; ``runs/PLUGIN-DATE-TIME`` if empty.
         objective: another objective than the recipe's.
-        backbone: another backbone than the recipe's.
+        backbone: another backbone than the recipe's, or the path of a ``.keras`` file.
         preprocessor: another preprocessor than the recipe's.
         epochs: passes over the data.
         batch_size: examples a step.
@@ -250,4 +257,8 @@ def _checked(offer: Offer, options: Mapping[str, Any]) -> dict[str, Any]:
     for name in options:
         if name not in known:
             raise errors.unknown_option(offer.id, name, list(known))
-    return {option.name: option.check(options.get(option.name, option.default)) for option in known.values()}
+    values = {option.name: options.get(option.name, option.default) for option in known.values()}
+    return {
+        name: value if known[name].objects and callable(value) else known[name].check(value)
+        for name, value in values.items()
+    }

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kptk.training.backbones import reinitialised
 from kptk.training.experiment import Arm, Draw, Outcome
-from kptk.training.features import Encoder
-from kptk.training.finetuner import Classifier, FineTuner, in_batches
+from kptk.training.features import Encoder, in_batches
+from kptk.training.finetuner import Classifier, FineTuner
 from kptk.training.preprocessor import Preprocessor
+from kptk.training.probes import NEIGHBOURS, knn_accuracy
 
 Array = NDArray[Any]
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
@@ -53,15 +55,18 @@ def probe(features: Callable[[Array], Array], data: Draw, *, centre: Array | Non
     return max(outcomes, key=lambda outcome: outcome.validation)
 
 
+Pretrain = Callable[[keras.Model, Draw], Mapping[str, float]]
+"""Teaches a backbone on the pool of a draw, in place, and returns what is worth knowing of it (such as seconds)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """What the arms of a few-label comparison share.
 
     Args:
         build: makes a fresh backbone.
-        preprocessor: makes the views of pre-training, and the augmentation of the augmented baseline.
-        pretrain: teaches a backbone on unlabelled rows, in place: ``pretrain(backbone, pool, seed)``.
-        pretrain_steps: how many steps that takes; long baselines get them too.
+        preprocessor: prepares rows; its first random view is the augmentation of the augmented baseline.
+        pretrain_steps: steps of pre-training; long baselines get them too.
         finetune_steps: steps on labelled rows.
         classes: number of classes.
         rates: learning rates of fine-tuning among which every arm chooses on validation rows.
@@ -69,7 +74,6 @@ class Setup:
 
     build: Callable[[], keras.Model]
     preprocessor: Preprocessor
-    pretrain: Callable[[keras.Model, Array, int], None]
     pretrain_steps: int
     finetune_steps: int
     classes: int
@@ -77,33 +81,78 @@ class Setup:
 
 
 SCRATCH = ("scratch", "scratch-long", "scratch-long-augmented")
+CONTROLS = ("raw", "random", *SCRATCH)
 PRETRAINED = ("lp-ft", "frozen")
-NAMES = ("raw", "random", *SCRATCH, "full-ft", *PRETRAINED)
+NAMES = (*CONTROLS, "full-ft", *PRETRAINED)
 
 
-def make_arms(setup: Setup) -> dict[str, Arm]:
-    """Build every arm around one network, compiled once.
+class Bench:
+    """Every arm around one network, compiled once; objectives are added one by one and share draws and initial weights.
 
     Args:
-        setup: what they share.
-
-    Returns:
-        The arms by name, in the order of `NAMES`.
+        setup: what the arms share.
     """
-    plain = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=False), setup.rates)
-    augmented = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=True), setup.rates)
-    encoder = Encoder(plain.model.backbone, setup.preprocessor)
-    weights = _Weights(setup)
-    long = setup.pretrain_steps + setup.finetune_steps
 
-    def features(x: Array) -> Array:
-        return in_batches(encoder.predict_on_batch, x)
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.plain = FineTuner(Classifier(setup.build(), setup.classes, setup.preprocessor, augment=False), setup.rates)
+        self.augmented = FineTuner(
+            Classifier(setup.build(), setup.classes, setup.preprocessor, augment=True), setup.rates
+        )
+        self._encoder = Encoder(self.plain.model.backbone, setup.preprocessor)
+        self._fresh: tuple[int, list[Array]] = (-1, [])
 
-    def frozen(start: Sequence[Array], data: Draw) -> Outcome:
-        plain.set_backbone(start)
-        return probe(features, data, centre=features(data.pool[:4096]).mean(axis=0))
+    def fresh(self, data: Draw) -> list[Array]:
+        """Initial weights of the draw's seed, the same for every arm.
 
-    def raw(data: Draw) -> Outcome:
+        Args:
+            data: the draw.
+        """
+        if self._fresh[0] != data.seed:
+            # Also of a backbone that is built with loaded weights: "random" and "scratch" mean what they say.
+            self._fresh = (data.seed, reinitialised(self.setup.build(), data.seed).get_weights())
+        return self._fresh[1]
+
+    def controls(self) -> dict[str, Arm]:
+        """The arms without pre-training: raw inputs, a random encoder, and three ways from scratch."""
+        long = self.setup.pretrain_steps + self.setup.finetune_steps
+        return {
+            "raw": self._raw,
+            "random": lambda data: self._frozen(self.fresh(data), data),
+            "scratch": lambda data: self._tuned(self.plain, self.fresh, data, self.setup.finetune_steps),
+            "scratch-long": lambda data: self._tuned(self.plain, self.fresh, data, long),
+            "scratch-long-augmented": lambda data: self._tuned(self.augmented, self.fresh, data, long),
+        }
+
+    def transfers(self, pretrain: Pretrain, prefix: str = "") -> dict[str, Arm]:
+        """The arms of one objective: plain fine-tuning, LP-FT, frozen probe and kNN.
+
+        Args:
+            pretrain: teaches a backbone; called once a seed.
+            prefix: put before each arm's name, ``"simclr/"``.
+        """
+        weights = _Pretrained(self, pretrain)
+        steps = self.setup.finetune_steps
+
+        def with_facts(arm: Callable[[Sequence[Array], Draw], Outcome]) -> Arm:
+            return lambda data: replace(arm(weights.of(data), data), facts=weights.facts)
+
+        return {
+            f"{prefix}full-ft": with_facts(lambda start, data: self._tuned(self.plain, lambda _: start, data, steps)),
+            f"{prefix}lp-ft": with_facts(self._lp_ft),
+            f"{prefix}frozen": with_facts(self._frozen),
+            f"{prefix}knn": with_facts(self._knn),
+        }
+
+    def features(self, x: Array) -> Array:
+        """Features of rows by the plain classifier's backbone as it is now.
+
+        Args:
+            x: raw rows.
+        """
+        return in_batches(self._encoder.predict_on_batch, x)
+
+    def _raw(self, data: Draw) -> Outcome:
         def flat(x: Array) -> Array:
             return x.reshape(len(x), -1).astype("float32") / np.float32(255 if x.dtype.kind in "iu" else 1)
 
@@ -112,53 +161,61 @@ def make_arms(setup: Setup) -> dict[str, Arm]:
             key=lambda outcome: outcome.validation,
         )
 
-    def lp_ft(data: Draw) -> Outcome:
-        start = weights.pretrained(data)
-        plain.set_backbone(start)
-        kernel, bias = head_on_features(features(data.x), data.y, setup.classes, data.seed)
+    def _tuned(self, tuner: FineTuner, start: Callable[[Draw], Sequence[Array]], data: Draw, steps: int) -> Outcome:
+        return tuner.best(data, lambda: tuner.set_backbone(start(data)), steps)
+
+    def _frozen(self, start: Sequence[Array], data: Draw) -> Outcome:
+        self.plain.set_backbone(start)
+        return probe(self.features, data, centre=self.features(data.pool[:4096]).mean(axis=0))
+
+    def _knn(self, start: Sequence[Array], data: Draw) -> Outcome:
+        self.plain.set_backbone(start)
+        train = self.features(data.x)
+        scores = [knn_accuracy(train, data.y, self.features(x), y) for x, y in (data.validation, data.test)]
+        return Outcome(validation=scores[0], test=scores[1], chosen=f"k {min(NEIGHBOURS, len(train))}")
+
+    def _lp_ft(self, start: Sequence[Array], data: Draw) -> Outcome:
+        self.plain.set_backbone(start)
+        kernel, bias = head_on_features(self.features(data.x), data.y, self.setup.classes, data.seed)
 
         def begin() -> None:
-            plain.set_backbone(start)
-            plain.set_head(kernel, bias)
+            self.plain.set_backbone(start)
+            self.plain.set_head(kernel, bias)
 
-        return plain.best(data, begin, setup.finetune_steps - HEAD_STEPS)
-
-    def tuned(tuner: FineTuner, start: Callable[[Draw], Sequence[Array]], steps: int) -> Arm:
-        return lambda data: tuner.best(data, lambda: tuner.set_backbone(start(data)), steps)
-
-    return {
-        "raw": raw,
-        "random": lambda data: frozen(weights.fresh(data), data),
-        "scratch": tuned(plain, weights.fresh, setup.finetune_steps),
-        "scratch-long": tuned(plain, weights.fresh, long),
-        "scratch-long-augmented": tuned(augmented, weights.fresh, long),
-        "full-ft": tuned(plain, weights.pretrained, setup.finetune_steps),
-        "lp-ft": lp_ft,
-        "frozen": lambda data: frozen(weights.pretrained(data), data),
-    }
+        return self.plain.best(data, begin, self.setup.finetune_steps - HEAD_STEPS)
 
 
-class _Weights:
-    """Initial and pre-trained weights of the current seed, made once for all arms and numbers of labels."""
+class _Pretrained:
+    """Pre-trained weights of the current seed, made once for all arms and numbers of labels."""
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        self._fresh: tuple[int, list[Array]] = (-1, [])
-        self._pretrained: tuple[int, list[Array]] = (-1, [])
+    def __init__(self, bench: Bench, pretrain: Pretrain) -> None:
+        self.bench = bench
+        self.pretrain = pretrain
+        self.facts: dict[str, float] = {}
+        self._weights: tuple[int, list[Array]] = (-1, [])
 
-    def fresh(self, data: Draw) -> list[Array]:
-        if self._fresh[0] != data.seed:
-            keras.utils.set_random_seed(data.seed)
-            self._fresh = (data.seed, self.setup.build().get_weights())
-        return self._fresh[1]
+    def of(self, data: Draw) -> list[Array]:
+        if self._weights[0] != data.seed:
+            keras.utils.set_random_seed(data.seed)  # the fresh weights of this seed, if the backbone has none loaded
+            backbone = self.bench.setup.build()
+            self.facts = dict(self.pretrain(backbone, data))
+            self._weights = (data.seed, backbone.get_weights())
+        return self._weights[1]
 
-    def pretrained(self, data: Draw) -> list[Array]:
-        if self._pretrained[0] != data.seed:
-            backbone = self.setup.build()
-            backbone.set_weights(self.fresh(data))
-            self.setup.pretrain(backbone, data.pool, data.seed)
-            self._pretrained = (data.seed, backbone.get_weights())
-        return self._pretrained[1]
+
+def make_arms(setup: Setup, pretrain: Pretrain) -> dict[str, Arm]:
+    """Build every arm of a comparison with one objective.
+
+    Args:
+        setup: what they share.
+        pretrain: teaches a backbone.
+
+    Returns:
+        The arms by name, in the order of `NAMES`.
+    """
+    bench = Bench(setup)
+    arms = {**bench.controls(), **bench.transfers(pretrain)}
+    return {name: arms[name] for name in NAMES}
 
 
 def head_on_features(features: Array, y: Array, classes: int, seed: int) -> tuple[Array, Array]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from kptk import errors
+from kptk import assembly, errors
 from kptk.config import HOLDOUT, Part, RunConfig, locate
 from kptk.data import Source, limited
 from kptk.plugins import Plugins, load_target
 
+FEATURE_AXES = {"vector": 1, "sequence": 2, "map": 3}
+"""Axes of the features of one input, by their form."""
 CORE_DATA_OPTIONS = {"path", "limit"}
 
 
@@ -39,9 +41,10 @@ def open_data(config: RunConfig) -> Source:
         config: the configuration.
 
     Raises:
-        InputError: if the data cannot be used, or has fewer rows than one batch.
+        InputError: if the data cannot be used, lacks labels that are needed, or has fewer rows than one batch.
     """
     source = open_source(config.data, config.train.values["seed"])
+    assembly.check_labels(config, source)
     batch_size = config.train.values["batch_size"]
     if len(source) < batch_size:
         raise errors.InputError(
@@ -155,22 +158,41 @@ def view_shape(config: RunConfig, source: Source) -> tuple[int, ...]:
     return source.row_shape
 
 
-def build_model(config: RunConfig, source: Source) -> Any:
+def build_model(config: RunConfig, source: Source, backbone: Any = None) -> Any:
     """Build the pretrainer: objective around backbone and views.
 
     Args:
         config: the configuration.
         source: the data, for the shape of the inputs.
+        backbone: the network to teach; None builds the configuration's.
 
     Returns:
         A `kptk.Pretrainer`, not compiled.
     """
     assert config.objective.offer is not None
     views = build_preprocessor(config.preprocessor, config.views, config.train.values["seed"])
-    backbone = build_backbone(config.backbone, view_shape(config, source))
+    if backbone is None:
+        backbone = build_backbone(config.backbone, view_shape(config, source))
+    _refuse_wrong_features(config, backbone)
     target = load_target(config.objective.offer)
     # An objective that lets the user choose how many views hands that number to the preprocessor.
     arguments = {key: value for key, value in config.objective.values.items() if key != "views"}
     if config.objective.offer.spec.classes:
         arguments["num_classes"] = len(source.class_names)
     return target(backbone, views, **arguments)  # type: ignore[operator]
+
+
+def _refuse_wrong_features(config: RunConfig, backbone: Any) -> None:
+    """What a spec could not say before the model was loaded: whether its features are of the form that is needed."""
+    assert config.objective.offer and config.backbone.offer
+    needed = config.objective.offer.spec.features
+    if config.backbone.offer.spec.features or needed == "vector":
+        return
+    from kptk.training import backbones  # imports Keras, which opening data does not need
+
+    shape = backbones.output_shape(backbone)
+    if len(shape) != FEATURE_AXES[needed]:
+        raise errors.UsageError(
+            f"objective {config.objective.id} needs a backbone that returns a {needed}; {config.backbone.id} returns "
+            f"features of shape {shape}. See: kptk list backbones"
+        )

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 
 from kptk.errors import RunError
+from kptk.runfolder import RunFolder
 from kptk.training import backend, checkpoint
 from kptk.training.checkpoint import Progress
 from kptk.training.reporter import Advance
@@ -127,8 +128,8 @@ class Checkpoints(RunCallback):
         checkpoint.save(self.folder, self.model, Progress(step=self.step, first_loss=self.first_loss))
 
     def _stop(self) -> None:
-        run = self.folder.parent
-        raise RunError(f"interrupted after step {self.step:,}. Go on with: kptk train --resume {run}")
+        command = RunFolder(self.folder.parent).resume_command
+        raise RunError(f"interrupted after step {self.step:,}. Go on with: {command}")
 
 
 class RestoreMetrics(keras.callbacks.Callback):

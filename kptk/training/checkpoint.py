@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptk.errors import InputError, RunError
+from kptk.runfolder import RunFolder
 from kptk.training import backend
 
 FILE = "latest.npz"
@@ -110,7 +111,7 @@ def save(folder: Path, model: keras.Model, progress: Progress) -> None:
         part.unlink(missing_ok=True)
         raise RunError(
             f"could not write the checkpoint {folder / FILE}: {error.strerror or error}. "
-            "Free some space and go on with: kptk train --resume"
+            f"Free some space and go on with: {RunFolder(folder.parent).resume_command}"
         ) from error
 
 

@@ -31,9 +31,11 @@ class Clock(keras.layers.Layer):
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("name", "clock")
         super().__init__(**kwargs)
-        # float32: exact up to 16 million steps, and every backend can compute with it where int64 cannot be.
-        self.step = self.add_weight(shape=(), initializer="zeros", trainable=False, dtype="float32", name="step")
-        self.total = self.add_weight(shape=(), initializer="zeros", trainable=False, dtype="float32", name="total")
+        # float32: exact up to 16 million steps, and every backend can compute with it where int64 cannot be. No autocast:
+        # a mixed policy would read the step in 16 bits, which count to 256.
+        kind = {"shape": (), "initializer": "zeros", "trainable": False, "dtype": "float32", "autocast": False}
+        self.step = self.add_weight(**kind, name="step")
+        self.total = self.add_weight(**kind, name="total")
         self.built = True
 
     def set_total(self, steps: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from kptk import runfolder
@@ -15,7 +14,8 @@ from kptk.errors import InputError
 from kptk.plugins import Plugins
 from kptk.request import from_toml
 from kptk.runfolder import RunFolder
-from kptk.training.assemble import build_backbone, build_preprocessor, open_like
+from kptk.training.assemble import build_preprocessor, open_like
+from kptk.training.backbones import reinitialised
 from kptk.training.features import Encoder
 from kptk.training.saving import load_model
 
@@ -46,12 +46,12 @@ class TrainedEncoder:
     def random(self, seed: int) -> Encoder:
         """The same network with fresh weights: what the architecture gives without any training.
 
+        Weights that a pre-trained backbone was loaded with are not in it either.
+
         Args:
             seed: of the weights.
         """
-        keras.utils.set_random_seed(seed)
-        fresh = build_backbone(self.config.backbone, tuple(self.backbone.input_shape[1:]))
-        return Encoder(fresh, self._preprocessor())
+        return Encoder(reinitialised(self.backbone, seed), self._preprocessor())
 
     def open(self, data: str, *, on_bad_input: str | None = None) -> Source:
         """Open data in the shape that the encoder takes.

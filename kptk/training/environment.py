@@ -12,12 +12,13 @@ from typing import Any
 from kptk import __version__
 from kptk.config import RunConfig
 from kptk.data import Source
+from kptk.finetuning import FineTuneConfig
 from kptk.training import backend
 
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn")
 
 
-def describe(config: RunConfig, source: Source, fingerprint: str, command: str) -> dict[str, Any]:
+def describe(config: RunConfig | FineTuneConfig, source: Source, fingerprint: str, command: str) -> dict[str, Any]:
     """Collect everything that a result may depend on.
 
     Args:

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Draw:
         seed: of everything that is drawn.
         labels_per_class: labelled rows of each class, 0 for all.
         pool: rows without labels, for pre-training.
+        pool_y: classes of those rows, for nothing but the supervised baseline that has every label.
         x: labelled rows.
         y: their classes.
         validation: rows and classes to choose by; never trained on.
@@ -38,6 +39,7 @@ class Draw:
     seed: int
     labels_per_class: int
     pool: Array
+    pool_y: Array
     x: Array
     y: Array
     validation: tuple[Array, Array]
@@ -52,11 +54,13 @@ class Outcome:
         validation: accuracy on the validation rows.
         test: accuracy on the test rows.
         chosen: what was chosen on the validation rows.
+        facts: further figures, such as seconds of training.
     """
 
     validation: float
     test: float
     chosen: str = ""
+    facts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,7 @@ class Cell:
     validation: float
     test: float
     chosen: str = ""
+    facts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +131,7 @@ def draw(x: Array, y: Array, *, seed: int, labels_per_class: int, test_rows: int
         seed=seed,
         labels_per_class=labels_per_class,
         pool=x[pool],
+        pool_y=y[pool],
         x=x[chosen],
         y=y[chosen],
         validation=(x[held], y[held]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from kptk.data import Source
+from kptk.errors import UsageError
 from kptk.training.preprocessor import Preprocessor
 from kptk.types import Tensor
 
@@ -22,6 +24,38 @@ def pooled(features: Tensor) -> Tensor:
     """
     rank = len(features.shape)
     return features if rank == 2 else ops.mean(features, axis=tuple(range(1, rank - 1)))
+
+
+def run_backbone(backbone: keras.Model, inputs: Tensor, training: bool) -> Tensor:
+    """Run a backbone, also at another size than it was built for, if its layers can.
+
+    Keras refuses other sizes for any functional model, although convolutions and global averages do not mind.
+
+    Args:
+        backbone: any `keras.Model` from inputs to features.
+        inputs: shape ``(batch, ...)``.
+        training: whether batch statistics and dropout are on.
+
+    Raises:
+        UsageError: if a layer needs the size that the backbone was built for.
+    """
+    expected = getattr(backbone, "input_shape", None)
+    if not isinstance(expected, tuple) or _fits(expected[1:], tuple(inputs.shape[1:])):
+        return backbone(inputs, training=training)
+    try:
+        return backbone.call(inputs, training=training)
+    except ValueError as error:
+        built, received = (" x ".join(map(str, shape[1:])) for shape in (expected, tuple(inputs.shape)))
+        raise UsageError(
+            f"backbone '{backbone.name}' takes inputs of {built} only. Received: views of {received}. Make all views of "
+            "one size (-o preprocessor.local_size=0), or use a backbone that ends in a global average, such as resnet18."
+        ) from error
+
+
+def _fits(expected: tuple[int | None, ...], received: tuple[int | None, ...]) -> bool:
+    return len(expected) != len(received) or all(
+        want is None or got is None or want == got for want, got in zip(expected, received, strict=True)
+    )
 
 
 def extract(
@@ -38,6 +72,29 @@ def extract(
     Returns:
         Features, shape ``(rows, dim)``.
     """
+    return np.asarray(
+        extract_with(encoder.predict_on_batch, source, batch_size=batch_size, progress=progress), "float32"
+    )
+
+
+def extract_with(
+    predict: Callable[[NDArray[Any]], Any],
+    source: Source,
+    *,
+    batch_size: int = 256,
+    progress: Callable[[int], None] | None = None,
+) -> NDArray[Any]:
+    """Call a function on every row, in batches of one size.
+
+    Args:
+        predict: from a batch to an array.
+        source: the rows.
+        batch_size: rows a step.
+        progress: called with the number of rows done, or None.
+
+    Returns:
+        What it gave, row by row.
+    """
     parts = []
     for start in range(0, len(source), batch_size):
         rows = np.arange(start, min(start + batch_size, len(source)))
@@ -45,9 +102,25 @@ def extract(
         if len(rows) < batch_size:
             # Every batch has one shape, so that the backend compiles the network once.
             batch = np.concatenate([batch, np.zeros((batch_size - len(rows), *batch.shape[1:]), batch.dtype)])
-        parts.append(np.asarray(encoder.predict_on_batch(batch), dtype=np.float32)[: len(rows)])
+        parts.append(np.asarray(predict(batch))[: len(rows)])
         if progress:
             progress(int(rows[-1]) + 1)
+    return np.concatenate(parts)
+
+
+def in_batches(predict: Callable[[NDArray[Any]], Any], x: NDArray[Any], size: int = 256) -> NDArray[Any]:
+    """Predict in batches of one size, so that the function is compiled once.
+
+    Args:
+        predict: from a batch to an array.
+        x: rows.
+        size: rows of a batch; the last one is filled up and cut.
+    """
+    parts = []
+    for start in range(0, len(x), size):
+        batch = x[start : start + size]
+        filled = np.concatenate([batch, np.zeros((size - len(batch), *x.shape[1:]), x.dtype)])
+        parts.append(np.asarray(predict(filled))[: len(batch)])
     return np.concatenate(parts)
 
 

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptk.training import checkpoint
+from kptk.training.backbones import feature_dim
 from kptk.training.experiment import Draw, Outcome
+from kptk.training.features import in_batches
 from kptk.training.preprocessor import Preprocessor
 from kptk.types import Tensor
 
@@ -34,7 +36,7 @@ class Classifier(keras.Model):
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.head = keras.layers.Dense(classes, name="head")
-        self.head.build((None, backbone.output_shape[-1]))
+        self.head.build((None, feature_dim(backbone)))
         self.augment = augment
         self.built = True
 
@@ -110,22 +112,6 @@ class FineTuner:
 
     def _accuracy(self, x: Array, y: Array) -> float:
         return float((in_batches(self.model.predict_on_batch, x).argmax(axis=-1) == y).mean())
-
-
-def in_batches(predict: Callable[[Array], Any], x: Array, size: int = 256) -> Array:
-    """Predict in batches of one size, so that the function is compiled once.
-
-    Args:
-        predict: from a batch to an array.
-        x: rows.
-        size: rows of a batch; the last one is filled up and cut.
-    """
-    parts = []
-    for start in range(0, len(x), size):
-        batch = x[start : start + size]
-        filled = np.concatenate([batch, np.zeros((size - len(batch), *x.shape[1:]), x.dtype)])
-        parts.append(np.asarray(predict(filled))[: len(batch)])
-    return np.concatenate(parts)
 
 
 def _stream(data: Draw) -> Iterator[tuple[Array, Array]]:

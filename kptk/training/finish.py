@@ -59,6 +59,7 @@ def finish(run: Run, folder: RunFolder, first_loss: float) -> Result:
         spread=_number(last, "feature_spread"),
         rank=_number(last, "effective_rank"),
         moved=checksum(run.model.backbone, trainable_only=True) != run.initial_checksum,
+        loss_measures_learning=run.model.loss_measures_learning,
     )
     save_models(run.model, folder)
     seconds = sum(record["seconds"] for record in records)

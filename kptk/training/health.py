@@ -80,6 +80,7 @@ def judge(
     spread: float | None = None,
     rank: float | None = None,
     moved: bool = True,
+    loss_measures_learning: bool = True,
 ) -> Verdict:
     """Judge a run by its losses and the health of its features.
 
@@ -90,6 +91,7 @@ def judge(
         spread: `feature_spread` at the end, if known.
         rank: `effective_rank` at the end, if known.
         moved: whether training changed any weight of the backbone.
+        loss_measures_learning: whether a loss that does not fall means that nothing is learned.
 
     Returns:
         The verdict.
@@ -115,6 +117,14 @@ def judge(
             sentence=f"The model is not learning: training changed no weight of the backbone (loss {last:.3f}{against}). "
             "Raise the learning rate.",
         )
+    features = f"; features are alive (spread {spread:.2f}, effective rank {rank:.1f})" if spread is not None else ""
+    if not loss_measures_learning:
+        return Verdict(
+            status="healthy",
+            sentence=f"The model is training: its weights moved and the loss is finite{features}. The loss went from "
+            f"{first_loss:.3f} to {last:.3f}{against}, which does not measure learning with this objective: what it is "
+            "compared with moves too. kptk evaluate tells what was learned.",
+        )
     fell = (first_loss - last) / max(abs(first_loss), 1e-12)
     if not fell > LEARNED_SHARE:
         return Verdict(
@@ -122,7 +132,6 @@ def judge(
             sentence=f"The model is not learning: the loss went from {first_loss:.3f} to {last:.3f}{against}. Raise the "
             "learning rate or train longer; look at the views (kptk views) for ones that share nothing.",
         )
-    features = f"; features are alive (spread {spread:.2f}, effective rank {rank:.1f})" if spread is not None else ""
     return Verdict(
         status="healthy",
         sentence=f"The model is learning: the loss fell from {first_loss:.3f} to {last:.3f}{against}{features}.",

@@ -70,7 +70,21 @@ def make_optimizer(train: Mapping[str, Any], total_steps: int) -> keras.optimize
         total_steps,
         cosine=train["schedule"] == "cosine",
     )
-    common = {"learning_rate": schedule, "global_clipnorm": train["clip_norm"] or None}
+    return plain_optimizer(train, schedule)
+
+
+def plain_optimizer(train: Mapping[str, Any], learning_rate: Any = None) -> keras.optimizers.Optimizer:
+    """Build an optimiser by name.
+
+    Args:
+        train: options ``optimizer``, ``weight_decay``, ``clip_norm`` and ``learning_rate``.
+        learning_rate: a number or a schedule; the option's constant if None.
+
+    Returns:
+        A Keras optimiser; weight decay leaves out biases and normalisation.
+    """
+    rate = train["learning_rate"] if learning_rate is None else learning_rate
+    common = {"learning_rate": rate, "global_clipnorm": train["clip_norm"] or None}
     decay = train["weight_decay"]
     if train["optimizer"] == "adamw":
         optimizer = keras.optimizers.AdamW(weight_decay=decay, **common)
@@ -81,3 +95,13 @@ def make_optimizer(train: Mapping[str, Any], total_steps: int) -> keras.optimize
     if decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
+
+
+def weight_decay_exclusions(optimizer: keras.optimizers.Optimizer) -> list[str]:
+    """Patterns of the variables that an optimiser leaves out of weight decay, which its configuration does not have.
+
+    Args:
+        optimizer: any Keras optimiser.
+    """
+    pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    return [pattern.pattern] if pattern is not None else []

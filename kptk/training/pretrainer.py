@@ -9,8 +9,9 @@ import keras
 from keras import ops
 
 from kptk.training import backend
+from kptk.training.backbones import feature_dim
 from kptk.training.clock import Clock
-from kptk.training.features import pooled
+from kptk.training.features import pooled, run_backbone
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.stages import fit_stages
 from kptk.types import Tensor
@@ -36,6 +37,10 @@ class Pretrainer(keras.Model, abc.ABC):
     Example:
         See `kptk_contrastive.simclr` for a whole objective, and ``docs/writing-a-plugin.md``.
     """
+
+    loss_measures_learning: bool = True
+    """False if the loss may stand still or rise while the model learns, because what it is compared with moves too, such
+    as a queue or the centre of a teacher. A run is then judged by its weights and features alone."""
 
     def __init__(self, backbone: keras.Model, views: Preprocessor | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -94,10 +99,13 @@ class Pretrainer(keras.Model, abc.ABC):
         """What the report draws of an objective that makes images, such as masked inputs and reconstructions.
 
         Args:
-            views: views of a few examples, each ``(batch, height, width, channels)`` of 0..1.
+            views: a few examples, each ``(batch, height, width, channels)`` of 0..1: prepared by `Preprocessor.plain`,
+                without augmentation, the same for each view.
 
         Returns:
-            Named rows of pictures of the same shape, in the order in which they are drawn; empty for nothing to draw.
+            Named rows of pictures, each ``(batch, height, width, channels)`` of 0..1, in the order in which they are
+            drawn; the name stands below each picture. Empty for nothing to draw. The same call must give the same
+            pictures: random parts take a seed of their own.
         """
         del views
         return {}
@@ -116,12 +124,16 @@ class Pretrainer(keras.Model, abc.ABC):
         del stage
         return list(self.trainable_weights)
 
+    def classifier(self) -> keras.Model | None:
+        """The backbone with its head, from what the backbone takes to class logits, of an objective that has a head."""
+        return None
+
     # What the base does ------------------------------------------------------------------------------------------
 
     @property
     def feature_dim(self) -> int:
         """Length of the feature vector that the backbone gives."""
-        return int(self.backbone.output_shape[-1])
+        return feature_dim(self.backbone)
 
     def encode(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Features of inputs that are already as the backbone takes them.
@@ -133,10 +145,10 @@ class Pretrainer(keras.Model, abc.ABC):
         Returns:
             Feature vectors, shape ``(batch, feature_dim)``.
         """
-        return pooled(self.backbone(inputs, training=training))
+        return pooled(run_backbone(self.backbone, inputs, training))
 
     def encode_views(self, views: tuple[Tensor, ...], training: bool) -> Tensor:
-        """Features of several views of one shape, in a single pass.
+        """Features of several views, in a single pass for each shape that they have.
 
         One pass over all views is faster than one pass a view, and batch normalisation then sees all of them.
 
@@ -147,7 +159,16 @@ class Pretrainer(keras.Model, abc.ABC):
         Returns:
             Feature vectors, shape ``(V * batch, feature_dim)``, view after view.
         """
-        return self.encode(ops.concatenate(views, axis=0), training=training)
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for index, view in enumerate(views):
+            groups.setdefault(tuple(view.shape[1:]), []).append(index)
+        if len(groups) <= 1:
+            return self.encode(ops.concatenate(views, axis=0), training=training)
+        features: dict[int, Tensor] = {}
+        for members in groups.values():
+            together = self.encode(ops.concatenate([views[index] for index in members], axis=0), training=training)
+            features |= zip(members, ops.split(together, len(members), axis=0), strict=True)
+        return ops.concatenate([features[index] for index in range(len(views))], axis=0)
 
     def call(self, inputs: Tensor, training: bool = False) -> dict[str, Tensor]:
         """Make the views and run `forward_views`."""
@@ -244,6 +265,18 @@ class Pretrainer(keras.Model, abc.ABC):
         for key in ("backbone", "views"):
             config[key] = keras.saving.deserialize_keras_object(config[key], custom_objects=custom_objects)
         return cls(**config)
+
+
+def with_head(backbone: keras.Model, head: keras.layers.Layer, name: str = "classifier") -> keras.Model:
+    """A backbone and its head as one plain model; the weights are shared, not copied.
+
+    Args:
+        backbone: from inputs to features.
+        head: a layer from feature vectors to what is wanted.
+        name: name of the model.
+    """
+    inputs = keras.Input(backbone.input_shape[1:], name="inputs")
+    return keras.Model(inputs, head(pooled(backbone(inputs))), name=name)
 
 
 def mlp(layers: tuple[int, ...], input_dim: int, *, batch_norm: bool, name: str) -> keras.Sequential:

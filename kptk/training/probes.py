@@ -28,7 +28,7 @@ class Score:
     """One number with its protocol.
 
     Args:
-        protocol: ``"knn"`` or ``"linear"``.
+        protocol: ``"knn"``, ``"linear"`` or ``"pgd"``.
         encoder: whose features: ``"run"``, ``"random"`` or ``"raw"``.
         metric: what `value` is.
         value: the figure.
@@ -36,6 +36,7 @@ class Score:
         train: labelled rows that the probe learned from.
         test: rows that it was tested on.
         seed: of the split and the random encoder.
+        epsilon: largest change of a pixel by the attack, for PGD.
     """
 
     protocol: str
@@ -46,6 +47,7 @@ class Score:
     train: int
     test: int
     seed: int
+    epsilon: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As a dictionary for JSON."""
@@ -83,8 +85,35 @@ def knn_accuracy(
     return float(vote.fit(train, train_labels).score(test, test_labels))
 
 
+def linear_head(train: Features, train_labels: Labels, seed: int = 0) -> Any:
+    """Fit logistic regression on standardised features; its strength is chosen on a part of the training rows.
+
+    Args:
+        train: features to learn from, shape ``(rows, dim)``.
+        train_labels: their classes.
+        seed: of the validation split.
+
+    Returns:
+        A scikit-learn pipeline of a `StandardScaler` and a `LogisticRegression`.
+    """
+    from sklearn.model_selection import train_test_split
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(train)
+    train = scaler.transform(train)
+    strength = 1.0
+    if np.bincount(train_labels)[np.unique(train_labels)].min() >= 5:
+        fit, validation, fit_labels, validation_labels = train_test_split(
+            train, train_labels, test_size=0.2, stratify=train_labels, random_state=seed
+        )
+        scores = [_logistic(fit, fit_labels, c).score(validation, validation_labels) for c in STRENGTHS]
+        strength = STRENGTHS[int(np.argmax(scores))]
+    return make_pipeline(scaler, _logistic(train, train_labels, strength))
+
+
 def linear_accuracy(train: Features, train_labels: Labels, test: Features, test_labels: Labels, seed: int = 0) -> float:
-    """Accuracy of logistic regression on standardised features; its strength is chosen on a part of the training rows.
+    """Accuracy of `linear_head`.
 
     Args:
         train: features to learn from, shape ``(rows, dim)``.
@@ -96,19 +125,7 @@ def linear_accuracy(train: Features, train_labels: Labels, test: Features, test_
     Returns:
         A share of 0..1.
     """
-    from sklearn.model_selection import train_test_split
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler().fit(train)
-    train, test = scaler.transform(train), scaler.transform(test)
-    strength = 1.0
-    if np.bincount(train_labels)[np.unique(train_labels)].min() >= 5:
-        fit, validation, fit_labels, validation_labels = train_test_split(
-            train, train_labels, test_size=0.2, stratify=train_labels, random_state=seed
-        )
-        scores = [_logistic(fit, fit_labels, c).score(validation, validation_labels) for c in STRENGTHS]
-        strength = STRENGTHS[int(np.argmax(scores))]
-    return float(_logistic(train, train_labels, strength).score(test, test_labels))
+    return float(linear_head(train, train_labels, seed).score(test, test_labels))
 
 
 def _logistic(features: Features, labels: Labels, strength: float) -> Any:
@@ -142,7 +159,7 @@ def labelled_split(source: Source, seed: int, limit: int = 0) -> tuple[Source, S
     check_labels(source)
     holdout = source.holdout()
     if holdout is not None and holdout.labels is not None:
-        return _at_most(source, limit, seed), _at_most(holdout, limit, seed)
+        return at_most(source, limit, seed), at_most(holdout, limit, seed)
     from sklearn.model_selection import train_test_split
 
     assert source.labels is not None
@@ -176,7 +193,14 @@ def check_labels(source: Source) -> None:
         )
 
 
-def _at_most(source: Source, limit: int, seed: int) -> Source:
+def at_most(source: Source, limit: int, seed: int) -> Source:
+    """Leave out rows of labelled data, by class.
+
+    Args:
+        source: labelled data.
+        limit: rows kept at most; 0 for all.
+        seed: of the draw.
+    """
     if not limit or limit >= len(source):
         return source
     assert source.labels is not None

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from kptk import modelfile
 from kptk.errors import InputError, PluginError
 from kptk.plugins import Plugins, load_target
 from kptk.spec import SPECS
-from kptk.training import optimizer  # registers the core's own schedule
+from kptk.training import optimizer
+from kptk.training import rates as rates  # registers the core's own optimisers
 
 
 def load_model(path: str | Path, plugins: Plugins | None = None, *, compile: bool = True) -> keras.Model:
@@ -35,12 +34,23 @@ def load_model(path: str | Path, plugins: Plugins | None = None, *, compile: boo
         InputError: if the file is missing or is not a Keras model.
         PluginError: if it needs a plugin that is not installed.
     """
-    packages = sorted(set(_packages(_config(Path(path)))))
+    found = list(modelfile.objects(modelfile.read_config(Path(path))))
+    if any(item["class_name"] == "Lambda" for item in found):
+        raise InputError(
+            f"{path} holds a Lambda layer: code in a file, which is not run. Replace it in the model by a Keras layer "
+            "(such as Rescaling), an operation of keras.ops or a registered layer of your own, and save it again."
+        )
+    packages = sorted({name.partition(">")[0] for item in found if ">" in (name := str(item.get("registered_name")))})
     known = _import_plugins(packages, plugins or Plugins())
     missing = [package for package in packages if package not in known]
     try:
         return keras.saving.load_model(path, safe_mode=True, compile=compile)
     except (TypeError, ValueError) as error:
+        if "Custom" in missing:  # what Keras calls the package of a class that was registered without one
+            raise InputError(
+                f"{path} holds classes of your own ({_own_classes(found)}), which are not there now. From Python, import "
+                "them first; for the command line, offer them in a plugin: docs/writing-a-plugin.md"
+            ) from error
         if missing:
             raise PluginError(
                 f"{path} holds classes of {', '.join(missing)}, which no installed plugin provides. "
@@ -50,28 +60,8 @@ def load_model(path: str | Path, plugins: Plugins | None = None, *, compile: boo
         raise InputError(f"{path} cannot be loaded as a Keras model: {first}") from error
 
 
-def _config(path: Path) -> Any:
-    """Read the configuration inside a ``.keras`` file, which is a zip archive."""
-    if not path.exists():
-        raise InputError(f"no model file at {path}.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise InputError(f"{path} is not a .keras file: {error}") from None
-
-
-def _packages(config: Any) -> Iterator[str]:
-    """Yield the package of every registered name in a configuration, Keras' own left out."""
-    if isinstance(config, dict):
-        name = config.get("registered_name")
-        if isinstance(name, str) and ">" in name:
-            yield name.partition(">")[0]
-        for value in config.values():
-            yield from _packages(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _packages(value)
+def _own_classes(found: list[dict[str, Any]]) -> str:
+    return ", ".join(sorted({i["class_name"] for i in found if str(i.get("registered_name")).startswith("Custom>")}))
 
 
 def _import_plugins(packages: list[str], plugins: Plugins) -> set[str]:

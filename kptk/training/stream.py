@@ -51,7 +51,14 @@ def _order(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
 
 
 def batches(
-    source: Source, batch_size: int, seed: int, start: int, stop: int, *, labels: bool = False
+    source: Source,
+    batch_size: int,
+    seed: int,
+    start: int,
+    stop: int,
+    *,
+    labels: bool = False,
+    targets: NDArray[Any] | None = None,
 ) -> Iterator[tuple[Any, ...]]:
     """Yield the batches of steps `start` to `stop`, read ahead by threads, always in order.
 
@@ -62,6 +69,7 @@ def batches(
         start: the first step.
         stop: the step after the last.
         labels: whether to yield labels too.
+        targets: what to yield instead of the source's own labels, one for each row.
 
     Yields:
         ``(x,)`` or ``(x, y)``.
@@ -70,6 +78,8 @@ def batches(
     def read(step: int) -> tuple[Any, ...]:
         rows = batch_rows(len(source), batch_size, seed, step)
         x = source.read(rows)
+        if targets is not None:
+            return (x, targets[rows])
         return (x, source.labels[rows]) if labels and source.labels is not None else (x,)
 
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="kptk-read")

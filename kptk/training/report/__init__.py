@@ -10,7 +10,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from kptk import __version__, runfolder
-from kptk.training.report import facts, parts, pictures
+from kptk.training.report import facts, parts, pictures, reconstructions
 from kptk.training.report.html import Html, join, tag
 from kptk.training.report.page import Page
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from kptk.runfolder import RunFolder
     from kptk.training.run import Run
 
-SECTIONS: tuple[tuple[str, str, Callable[[Page], Html]], ...] = (
+SECTIONS: tuple[tuple[str, str, Callable[[Page], Html | None]], ...] = (
     ("figures", "Key figures", parts.key_figures),
     ("curves", "Curves", parts.curves),
     ("health", "Health of the features", parts.health),
     ("views", "What the model is shown", pictures.views),
+    ("reconstructions", "Reconstructions", reconstructions.reconstructions),
     ("map", "Map of the features", pictures.feature_map),
     ("neighbours", "Nearest neighbours", pictures.neighbours),
     ("data", "Data", facts.data),
@@ -34,7 +35,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Page], Html]], ...] = (
     ("environment", "Environment", facts.environment),
     ("references", "References to cite", facts.references),
 )
-"""Anchor, heading and maker of each section, in the order of the page."""
+"""Anchor, heading and maker of each section, in the order of the page; one that makes None is left out."""
 
 
 def write_report(run: Run, folder: RunFolder, summary: dict[str, Any]) -> None:
@@ -63,8 +64,8 @@ def render(page: Page) -> str:
     Args:
         page: the run.
     """
-    sections = [_section(page, *section) for section in SECTIONS]
-    links = [tag("li", tag("a", heading, href=f"#{anchor}")) for anchor, heading, _ in SECTIONS]
+    made = [(anchor, heading, _section(page, anchor, heading, make)) for anchor, heading, make in SECTIONS]
+    links = [tag("li", tag("a", heading, href=f"#{anchor}")) for anchor, heading, section in made if section]
     template = Template(resources.files("kptk").joinpath("templates/report.html").read_text(encoding="utf-8"))
     script = resources.files("kptk").joinpath("templates/report.js").read_text(encoding="utf-8")
     config = page.run.config
@@ -73,7 +74,7 @@ def render(page: Page) -> str:
         heading=_heading(page),
         verdict=parts.verdict(page),
         links=join(links),
-        sections=join(sections),
+        sections=join(section for _, _, section in made),
         made=join((f"Written by kptk {__version__} on {datetime.now().astimezone():%d %B %Y, %H:%M %Z}.",)),
         script=script,
         # The page may run this script and load nothing at all, whatever the data put into it.
@@ -94,11 +95,14 @@ def _heading(page: Page) -> Html:
     )
 
 
-def _section(page: Page, anchor: str, heading: str, make: Callable[[Page], Html]) -> Html:
+def _section(page: Page, anchor: str, heading: str, make: Callable[[Page], Html | None]) -> Html | None:
+    content: Html | None
     try:
         content = make(page)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         page.run.reporter.line(f"report: '{heading}' could not be made: {reason}")
         content = tag("p", f"This part could not be made: {reason}", class_="note")
+    if content is None:
+        return None
     return tag("section", tag("h2", heading, id=anchor), content, aria_labelledby=anchor)

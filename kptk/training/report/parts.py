@@ -121,6 +121,13 @@ def curves(page: Page) -> Html:
     figures = [_figure(loss, f"Mean of each epoch, {page.batch_size:,} examples a step.{opened}{means}")]
     if _probed(page):
         figures.append(_knn(page))
+    figures += [
+        _figure(
+            Curve(title=words(key), points=_points(page, key), show=number),
+            "Mean of each epoch, logged by the objective.",
+        )
+        for key in further(page.records)
+    ]
     rate = Curve(
         title="Learning rate", points=_points(page, "learning_rate"), show=scientific, tick=scientific, floor=0.0
     )
@@ -191,6 +198,37 @@ def health(page: Page) -> Html:
     return tag("div", *figures, class_="charts")
 
 
+KNOWN = {
+    *("epoch", "step", "loss", "learning_rate", "seconds", "images_per_second"),
+    *("knn_accuracy", "feature_spread", "effective_rank"),
+}
+"""Keys of the log that every run has, or that have a chart of their own."""
+ACRONYMS = {"mae", "mse", "psnr", "ssim"}
+
+
+def further(records: list[dict[str, Any]]) -> list[str]:
+    """The figures that the objective itself logged, in the order of the log.
+
+    Args:
+        records: the log.
+    """
+    return list(dict.fromkeys(key for record in records for key in record if key not in KNOWN))
+
+
+def words(key: str) -> str:
+    """Name of a logged figure for people.
+
+    Args:
+        key: as in the log.
+
+    Example:
+        >>> words("psnr"), words("positive_share")
+        ('PSNR', 'Positive share')
+    """
+    text = " ".join(part.upper() if part in ACRONYMS else part for part in key.split("_"))
+    return text[:1].upper() + text[1:]
+
+
 COLUMNS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("loss", "Loss", lambda v: number(v, 4)),
     ("knn_accuracy", "kNN accuracy", percent),
@@ -203,6 +241,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
 
 def _numbers(page: Page) -> Html:
     columns = [column for column in COLUMNS if any(column[0] in record for record in page.records)]
+    columns[1:1] = [(key, words(key), number) for key in further(page.records)]
     step = -(-len(page.records) // MOST_LINES) or 1
     chosen = [r for i, r in enumerate(page.records) if i % step == 0 or i == len(page.records) - 1]
     rows = [[f"{r['epoch']:,}", *(show(r[key]) if key in r else "" for key, _, show in columns)] for r in chosen]

@@ -1,1 +1,1 @@
-"""Image backbones, views, readers and a bundled data set for kptk."""
+"""Image backbones, views, readers and two bundled data sets for kptk."""

@@ -18,8 +18,9 @@ Array = NDArray[np.generic]
 def image_array(path: str, *, on_bad_input: str = "error") -> ArraySource:
     """Open an ``.npz`` with ``x`` (and ``y`` where labelled), or an ``.npy`` with images.
 
-    An ``.npz`` may also hold ``x_train, y_train, x_test, y_test``; the test part becomes `holdout`. Nothing is ever
-    unpickled.
+    ``y`` may hold class numbers or names; or other targets: fractions, several numbers a row (NaN where unknown), masks
+    ``(rows, height, width)``, images. An ``.npz`` may also hold ``x_train, y_train, x_test, y_test``; the test part
+    becomes `holdout`. Nothing is ever unpickled.
 
     Args:
         path: the file.
@@ -85,7 +86,8 @@ def _source(
         good = np.setdiff1d(np.arange(len(x)), bad)
         x, y = x[good], None if y is None else y[good]
         x = _in_range(path, x, name)
-    source = ArraySource(x, _labels(path, y, len(x)), name=Path(path).name, holdout=holdout)
+    labels, targets = _labels(path, y, len(x))
+    source = ArraySource(x, labels, targets=targets, name=Path(path).name, holdout=holdout)
     source.skipped = tuple(skipped)
     return source
 
@@ -124,14 +126,17 @@ def _in_range(path: str, x: Array, name: str) -> Array:
     return x
 
 
-def _labels(path: str, y: Array | None, rows: int) -> Any:
+def _labels(path: str, y: Array | None, rows: int) -> tuple[Any, Any]:
+    """Class numbers or names, or other targets: fractions, several numbers a row, masks, images."""
     if y is None:
-        return None
+        return None, None
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.ndim != 1 or len(y) != rows:
+    if y.ndim not in (1, 2, 3, 4) or len(y) != rows:
         raise InputError(f"{path}: y must hold one label for each of the {rows:,} rows of x. Received: {y.shape}.")
-    if np.issubdtype(y.dtype, np.floating) and (not np.isfinite(y).all() or (y != np.rint(y)).any()):
-        raise InputError(f"{path}: y must hold class numbers or names. Received: fractions or NaN.")
-    return y
+    numbers = np.issubdtype(y.dtype, np.number) or y.dtype == bool
+    if y.ndim > 1 and not numbers:
+        raise InputError(f"{path}: y must hold numbers where a row has several. Received: dtype {y.dtype}.")
+    fractions = np.issubdtype(y.dtype, np.floating) and (not np.isfinite(y).all() or (y != np.rint(y)).any())
+    return (None, y) if y.ndim > 1 or fractions else (y, None)

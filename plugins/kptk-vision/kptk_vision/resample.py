@@ -9,20 +9,23 @@ from keras import ops
 from kptk.types import Tensor
 
 
-def random_box(area: Tensor, shape: Tensor, down: Tensor, right: Tensor, smallest: float) -> tuple[Tensor, ...]:
+def random_box(
+    area: Tensor, shape: Tensor, down: Tensor, right: Tensor, smallest: float, largest: float = 1.0
+) -> tuple[Tensor, ...]:
     """Turn uniform random numbers into boxes, as fractions of the image.
 
     Args:
-        area: uniform numbers that become the box's area, ``smallest`` to 1, shape ``(batch,)``.
+        area: uniform numbers that become the box's area, `smallest` to `largest`, shape ``(batch,)``.
         shape: uniform numbers that become its aspect ratio, 3:4 to 4:3 on a logarithmic scale.
         down: uniform numbers that place it vertically.
         right: uniform numbers that place it horizontally.
         smallest: the smallest area, a fraction of the image.
+        largest: the largest area, a fraction of the image.
 
     Returns:
         Top, height, left and width, each of shape ``(batch,)``.
     """
-    area = smallest + (1 - smallest) * area
+    area = smallest + (largest - smallest) * area
     ratio = ops.exp((2 * shape - 1) * math.log(4 / 3)) if smallest < 1 else ops.ones_like(shape)
     tall = ops.minimum(ops.sqrt(area / ratio), 1.0)
     wide = ops.minimum(ops.sqrt(area * ratio), 1.0)

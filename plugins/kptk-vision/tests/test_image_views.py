@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kptk.errors import InputError
+from kptk.errors import InputError, UsageError
 from kptk.training import backend
 
 pytestmark = pytest.mark.backends
@@ -165,3 +165,39 @@ def test_size_resizes_views_and_plain_alike() -> None:
 def test_arrays_that_cannot_be_meant_are_refused(images, sentence) -> None:
     with pytest.raises(InputError, match=sentence):
         ImageViews().check(images)
+
+
+def test_local_views_are_the_last_ones_and_have_their_own_size() -> None:
+    views = ImageViews(views=5, size=16, local_views=3, local_size=10, seed=0)(photo())
+    assert [tuple(view.shape) for view in views] == [(4, 16, 16, 3)] * 2 + [(4, 10, 10, 3)] * 3
+    assert {tuple(view.shape) for view in ImageViews(views=5, local_views=3, seed=0)(photo())} == {(4, 24, 32, 3)}
+
+
+def ramp_areas(view: np.ndarray) -> np.ndarray:
+    """Area of the crop of a ramp: red runs along the height, green along the width."""
+    inner = view[:, 2:-2, 2:-2]  # the ends of a crop at the border are clipped
+    steps = [np.abs(np.diff(inner[..., axis], axis=1 + axis)).mean(axis=(1, 2)) for axis in (0, 1)]
+    return steps[0] * steps[1] * view.shape[1] * view.shape[2]
+
+
+def test_local_crops_show_a_small_part_and_global_ones_at_least_crop() -> None:
+    position = (np.arange(64, dtype="float32") + 0.5) / 64
+    ramp = np.stack([*np.meshgrid(position, position, indexing="ij"), np.zeros((64, 64), "float32")], axis=-1)
+    batch = np.repeat(ramp[None], 400, axis=0)
+    options = {**OFF, "crop": 0.5, "flip": 0.5, "local_views": 1, "local_crop": 0.3, "seed": 0}
+    large, small = (ramp_areas(array(view)) for view in ImageViews(**options)(batch))
+    assert 0.49 < large.min() < 0.55
+    assert 0.95 < large.max() < 1.01
+    assert 0.049 < small.min() < 0.06
+    assert 0.28 < small.max() < 0.301
+
+
+def test_local_crops_are_made_even_if_cropping_is_off() -> None:
+    large, small = (array(view) for view in ImageViews(**OFF, local_views=1, seed=0)(photo()))
+    np.testing.assert_allclose(large, photo() / 255, atol=1e-6)
+    assert np.abs(small - large).mean() > 0.01
+
+
+def test_at_least_one_view_must_be_global() -> None:
+    with pytest.raises(UsageError, match=r"`local_views` must be fewer than the 2 views.*Received: 2"):
+        ImageViews(views=2, local_views=2)

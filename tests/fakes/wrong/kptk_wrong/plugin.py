@@ -49,6 +49,9 @@ def kptk_objectives():
 def kptk_backbones():
     for name in ("good_net", "fixed_batch", "not_finite", "own_layer", "rank_three"):
         yield BackboneSpec(name=name, target=f"kptk_wrong.parts:{name}", summary="A backbone.", min_size=4)
+    yield BackboneSpec(
+        name="no_stages", target="kptk_wrong.parts:good_net", summary="A backbone.", min_size=4, patches=True
+    )
 
 
 @hookimpl

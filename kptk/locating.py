@@ -1,0 +1,61 @@
+"""Finds the data set or reader that ``--data`` means. Needs no Keras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kptk import errors
+from kptk.discovery import Offer
+from kptk.plugins import Plugins
+
+
+def locate(plugins: Plugins, data: str, inputs: str = "", *, force_path: bool = False) -> tuple[Offer, Path | None]:
+    """Find the data set or reader that ``--data`` means.
+
+    Args:
+        plugins: the registry.
+        data: the name of a data set, or a path.
+        inputs: the kind of input wanted, to choose among readers of the same paths; empty for any.
+        force_path: never take `data` for a name.
+
+    Returns:
+        The offer, and the absolute path if it is a reader.
+
+    Raises:
+        InputError: if it is a path that does not exist or that no reader takes.
+        UsageError: if it is a name that nobody offers.
+    """
+    named = {name for o in plugins.offers("dataset") if not o.spec.reads for name in (o.spec.name, o.id)}
+    path = Path(data)
+    looks_like_path = (
+        force_path or path.exists() or "\\" in data or path.suffix != "" or data.startswith((".", "/", "~"))
+    )
+    if data in named and not force_path:
+        return plugins.find("dataset", data, "--data"), None
+    path = path.expanduser()
+    if not path.exists():
+        if looks_like_path or not plugins.offers("dataset"):
+            raise errors.InputError(f"no file or folder at {data}. Data sets by name: {_listed(named)}")
+        short = data.rpartition("/")[2]
+        if any(short in (offer.spec.name, *offer.spec.aliases) for offer in plugins.offers("dataset")):
+            return plugins.find("dataset", data, "--data"), None
+        hint = errors.did_you_mean(data, named) or f"Data sets by name: {_listed(named)}"
+        raise errors.InputError(f"no file, folder or data set called '{data}'. {hint}")
+    suffix = "folder" if path.is_dir() else "".join(path.suffixes[-2:]).lower()
+    readers = [
+        offer
+        for offer in plugins.offers("dataset")
+        if any(suffix.endswith(kind) for kind in offer.spec.reads) and (not inputs or offer.spec.inputs == inputs)
+    ]
+    if not readers:
+        kinds = sorted({kind for offer in plugins.offers("dataset") for kind in offer.spec.reads})
+        raise errors.InputError(
+            f"no installed plugin reads {data} as {inputs or 'data'}. Readable: {', '.join(kinds) or 'nothing'}"
+        )
+    if len(readers) > 1:
+        raise errors.ambiguous_name("--reader", data, [(offer.id, offer.label) for offer in readers])
+    return readers[0], path.resolve()
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(name for name in names if "/" not in name)) or "none"

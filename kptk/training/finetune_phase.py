@@ -1,0 +1,116 @@
+"""Trains one phase of a fine-tuning, or the rest of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from kptk import runfolder
+from kptk.data import ArraySource, Source
+from kptk.runfolder import RunFolder
+from kptk.training import checkpoint
+from kptk.training.callbacks import Checkpoints, KeepRandomState, MetricsLog, RestoreMetrics, ShowProgress
+from kptk.training.checkpoint import Progress
+from kptk.training.choice import StopWhenExhausted
+from kptk.training.features import extract_with
+from kptk.training.optimizer import WarmupCosine
+from kptk.training.phases import Featuriser, Phase
+from kptk.training.stream import batches
+
+if TYPE_CHECKING:
+    from kptk.training.finetune import FineTune
+
+
+def train_phase(
+    run: FineTune,
+    folder: RunFolder,
+    phase: Phase,
+    steps: tuple[int, int],
+    progress: Progress,
+    state: checkpoint.State | None,
+    advance: Any,
+) -> tuple[Progress, bool]:
+    """Train one phase, or the rest of it.
+
+    Args:
+        run: the fine-tuning.
+        folder: its folder.
+        phase: the phase.
+        steps: its first step, and the step after its last.
+        progress: where the run stands.
+        state: what a checkpoint within the phase holds, or None to begin it.
+        advance: moves the progress bar.
+
+    Returns:
+        Where the run stands now, and whether it is to end here.
+    """
+    start, stop = steps
+    model = run.model.begin(phase, stop - start, schedule=_schedule(run, stop - start))
+    if state is not None:
+        checkpoint.restore(model, state)
+    rows: Source = run.split.train.source
+    if phase.cached:
+        features = extract_with(Featuriser(run.model).predict_on_batch, rows)
+        rows = ArraySource(features, inputs="features")
+        if progress.step == start:
+            run.model.enter(phase, features, run.split.train.labels)
+    choice = run.choice(folder)
+    last = stop == run.total_steps
+    patient = last and choice is not None
+    step = progress.step
+    if patient and choice and step % run.per_epoch == 0 and step > start and choice.exhausted(step // run.per_epoch):
+        return progress, True
+    while step < stop:
+        # An epoch that was interrupted in its middle is finished first: Keras can only begin whole ones.
+        middle = step % run.per_epoch
+        until = step + run.per_epoch - middle if middle else stop
+        saver = Checkpoints(
+            step,
+            run.per_epoch,
+            folder=folder.checkpoints,
+            every=run.train["checkpoint_every"],
+            first_loss=progress.first_loss,
+            stop_on_nan=True,
+        )
+        log = MetricsLog(
+            step,
+            run.per_epoch,
+            path=folder.path / runfolder.METRICS,
+            batch_size=run.batch_size,
+            say=run.say_epoch,
+        )
+        callbacks = [
+            *([RestoreMetrics(state)] if state is not None and middle else []),
+            KeepRandomState(),
+            ShowProgress(step, run.per_epoch, advance),
+            *([choice] if choice else []),
+            log,
+            saver,
+            *([StopWhenExhausted(choice)] if patient and choice else []),
+        ]
+        stream = batches(rows, run.batch_size, run.train["seed"], step, until, targets=run.split.train.labels)
+        try:
+            keras.Model.fit(
+                model,
+                stream,
+                steps_per_epoch=min(run.per_epoch, until - step),
+                initial_epoch=step // run.per_epoch,
+                epochs=-(-until // run.per_epoch),
+                shuffle=False,
+                verbose=0,
+                callbacks=callbacks,
+            )
+        finally:
+            saver.release()
+            stream.close()  # type: ignore[attr-defined]
+        step, state = saver.step, None
+        progress = Progress(step=step, first_loss=saver.first_loss)
+        if model.stop_training:
+            return progress, True
+    return progress, False
+
+
+def _schedule(run: FineTune, steps: int) -> Any:
+    warm = round(run.train["warmup"] * steps)
+    return lambda peak: WarmupCosine(peak, warm, steps, cosine=run.train["schedule"] == "cosine")

@@ -1,0 +1,208 @@
+"""Opens a fine-tuned model, feeds it data, scores it and writes its predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kptk.data import Source
+from kptk.errors import InputError, RunError
+from kptk.plugins import Plugins
+from kptk.runfolder import ENVIRONMENT, RunFolder
+from kptk.training.assemble import open_like
+from kptk.training.choice import Scorer
+from kptk.training.labelled import Part
+from kptk.training.origin import refuse_lambda
+from kptk.training.paths import check_target
+from kptk.training.reporter import Reporter
+from kptk.training.saving import load_model
+from kptk.training.strategy import Strategy
+
+
+class FineTuned:
+    """A fine-tuned model with what is needed to feed it.
+
+    Args:
+        path: the folder of a fine-tuning, or a ``.keras`` file that holds a fine-tuned model.
+        plugins: the registry; a new one if None.
+
+    Raises:
+        InputError: if it is neither.
+    """
+
+    def __init__(self, path: str | Path, plugins: Plugins | None = None) -> None:
+        self.plugins = plugins or Plugins()
+        self.path = Path(path)
+        self.fingerprint = ""
+        file = self.path
+        if self.path.is_dir():
+            folder = RunFolder.open(self.path)
+            if not folder.finetuned:
+                raise InputError(
+                    f"{path} is a pre-training run, which predicts nothing yet. Fine-tune it: kptk finetune {path} --task NAME"
+                )
+            file = folder.model
+            self.fingerprint = folder.read_json(ENVIRONMENT).get("data", {}).get("fingerprint", "")
+        model = load_model(file, self.plugins, compile=False)
+        refuse_lambda(model, file)
+        if not isinstance(model, Strategy):
+            raise InputError(
+                f"{file} is not a fine-tuned model of kptk but a {type(model).__name__}. "
+                f"Fine-tune it: kptk finetune {file} --task NAME --data PATH"
+            )
+        self.model: Strategy = model
+        self.scorer = Scorer(self.model)
+
+    @property
+    def labels(self) -> bool:
+        """Whether the task learns from labels."""
+        return self.model.task.learns_from_labels
+
+    def open(self, data: str, *, on_bad_input: str | None = None) -> Source:
+        """Open data in the shape that the model takes.
+
+        Args:
+            data: a path or the name of a data set.
+            on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
+        """
+        shape = tuple(self.model.task.row_shape)
+        wanted: dict[str, Any] = {"on_bad_input": on_bad_input}
+        if len(shape) == 3:
+            wanted |= {"image_size": shape[0], "channels": shape[-1]}
+        return open_like(self.plugins, data, shape, wanted)
+
+
+def evaluate_finetuned(
+    path: str | Path,
+    data: str,
+    *,
+    part: str = "auto",
+    on_bad_input: str | None = None,
+    plugins: Plugins | None = None,
+) -> dict[str, Any]:
+    """Score a fine-tuned model on labelled data.
+
+    Args:
+        path: the folder of a fine-tuning, or a ``.keras`` file.
+        data: labelled data, a path or a name.
+        part: ``"test"`` for the data set's own test part, ``"all"`` for every row that is not in it, ``"auto"`` for the
+            test part if there is one.
+        on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
+        plugins: the registry; a new one if None.
+
+    Returns:
+        Model, data, and one entry a figure; ``"warning"`` if the model learned from these very rows.
+    """
+    opened = FineTuned(path, plugins)
+    source = opened.open(data, on_bad_input=on_bad_input)
+    holdout = source.holdout()
+    if part == "test" and holdout is None:
+        raise InputError(f"{source.describe()} has no test part of its own. Use --part all.")
+    chosen = holdout if holdout is not None and part != "all" else source
+    labels = opened.model.task.targets(chosen) if opened.labels else None
+    if labels is not None and not opened.model.task.has_label(labels).any():
+        raise InputError(f"{chosen.describe()}: every label is missing, so there is nothing to compare with.")
+    scores = opened.scorer.score(Part(source=chosen, labels=labels))
+    warning = ""
+    if chosen is source and opened.fingerprint and opened.fingerprint == _fingerprint(source):
+        warning = "the model learned from rows of this data, so the figures say nothing about new data"
+    return {
+        "model": str(path),
+        "task": opened.model.task.name,
+        "data": chosen.describe(),
+        "results": [{"metric": key, "value": value, "rows": len(chosen)} for key, value in scores.items()],
+        "warning": warning,
+    }
+
+
+def _fingerprint(source: Source) -> str:
+    from kptk.training.finetune import fingerprint
+
+    return fingerprint(source)
+
+
+def predict(
+    path: str | Path,
+    data: str,
+    out: str | Path,
+    *,
+    on_bad_input: str | None = None,
+    plugins: Plugins | None = None,
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Write a fine-tuned model's predictions for some data, with class names.
+
+    Args:
+        path: the folder of a fine-tuning, or a ``.keras`` file.
+        data: a path or the name of a data set.
+        out: ends with ``.csv``, ``.parquet`` or ``.jsonl``.
+        on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
+        plugins: the registry; a new one if None.
+        reporter: shows progress.
+
+    Returns:
+        What was written: path, rows and columns.
+    """
+    out = Path(out)
+    check_target(out)
+    opened = FineTuned(path, plugins)
+    source = opened.open(data, on_bad_input=on_bad_input)
+    with (reporter or Reporter()).progress("Predicting", len(source)) as advance:
+        predictions = opened.scorer.predict(source, lambda done: advance(done, ""))
+    names = [str(name) for name in getattr(source, "files", range(len(source)))]
+    table: dict[str, Any] = {"row": np.arange(len(source)), "name": np.array(names)}
+    if source.labels is not None:
+        table["label"] = np.array(source.class_names)[source.labels]
+    table |= opened.model.task.columns(predictions)
+    write_table(out, table)
+    return {"path": str(out), "rows": len(source), "columns": list(table), "data": source.describe()}
+
+
+def write_table(out: Path, table: Mapping[str, Any]) -> None:
+    """Write columns to a file, whole or not at all.
+
+    Args:
+        out: ends with ``.csv``, ``.parquet`` or ``.jsonl``.
+        table: arrays of one length; those of several dimensions become lists.
+
+    Raises:
+        RunError: if the disk is full or read-only.
+    """
+    part = out.with_name(f".{out.name}.part")
+    try:
+        {".csv": _csv, ".parquet": _parquet, ".jsonl": _jsonl}[out.suffix](part, table)
+        part.replace(out)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise RunError(f"could not write {out}: {error.strerror or error}") from error
+
+
+def _rows(table: Mapping[str, Any]) -> Any:
+    return zip(*(np.asarray(column).tolist() for column in table.values()), strict=True)
+
+
+def _csv(path: Path, table: Mapping[str, Any]) -> None:
+    import csv
+
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(table)
+        writer.writerows([json.dumps(v) if isinstance(v, list) else v for v in row] for row in _rows(table))
+
+
+def _jsonl(path: Path, table: Mapping[str, Any]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row in _rows(table):
+            file.write(json.dumps(dict(zip(table, row, strict=True)), ensure_ascii=False) + "\n")
+
+
+def _parquet(path: Path, table: Mapping[str, Any]) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns = {name: pa.array(np.asarray(column).tolist()) for name, column in table.items()}
+    parquet.write_table(pa.table(columns), path)

@@ -1,0 +1,204 @@
+"""`Strategy`: the base of every way to fine-tune. A `keras.Model` whose `fit` goes through phases."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import keras
+import numpy as np
+
+from kptk.data import Source
+from kptk.errors import InputError, UsageError
+from kptk.training import backend
+from kptk.training.features import in_batches, pooled
+from kptk.training.phased import PhasedModel
+from kptk.training.phases import Featuriser
+from kptk.training.preprocessor import Preprocessor
+from kptk.training.task import Task
+from kptk.types import Tensor
+
+
+class Strategy(PhasedModel, abc.ABC):
+    """Abstract `keras.Model` from raw inputs to a task's outputs. Plugins subclass it.
+
+    A leaf says in `phases` which weights train, one after the other; `fit` does the rest, on TensorFlow, JAX and PyTorch
+    and without a `train_step`: before each phase it freezes every other weight, compiles with a fresh copy of the
+    optimiser, and trains. Weights that a phase does not name keep their bits. A phase whose features do not change
+    computes them once, where `fit` gets arrays.
+
+    Args:
+        backbone: any `keras.Model` from inputs to features.
+        task: the head, with its loss and metrics.
+        preprocessor: prepares raw inputs, or None if they already are what the backbone takes.
+        augment: whether a training step sees the first of the preprocessor's random views instead of the plain input.
+        network: what gives the head its features, if a leaf built something around the backbone.
+        **kwargs: passed to `keras.Model`.
+    """
+
+    def __init__(
+        self,
+        backbone: keras.Model,
+        task: Task,
+        preprocessor: Preprocessor | None = None,
+        *,
+        augment: bool = False,
+        network: keras.Model | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.backbone = backbone
+        self.network = backbone if network is None else network
+        self.task = task
+        self.preprocessor = preprocessor
+        self.augment = augment
+        shape = self.feature_shape()
+        if task.features == "map" and len(shape) != 4:
+            raise UsageError(
+                f"task {task.name} needs a backbone that returns a map but {backbone.name} returns vectors of shape "
+                f"{shape}. Use the strategy encoder_decoder, which adds a decoder, or another backbone."
+            )
+        if not task.built:
+            task.build(shape)
+        self.built = True
+
+    # What a leaf writes ------------------------------------------------------------------------------------------
+
+    def feature_shape(self) -> tuple[int | None, ...]:
+        """Shape of what `encode` returns, with None for the batch."""
+        shape = tuple(self.network.output_shape)
+        return (shape[0], shape[-1]) if self.task.features == "vector" else shape
+
+    def encode(self, inputs: Tensor, training: bool) -> Tensor:
+        """Features of prepared inputs.
+
+        Args:
+            inputs: as the preprocessor gives them.
+            training: whether the backbone is in training mode.
+        """
+        features = self.network(inputs, training=training)
+        return pooled(features) if self.task.features == "vector" else features
+
+    def prepare_rows(self, source: Source, labels: Any) -> None:
+        """Look at the training rows before a run begins, for strategies that compute something of them.
+
+        Args:
+            source: the rows.
+            labels: their labels, as the task takes them, or None.
+        """
+
+    def report(self, split: Any) -> dict[str, Any]:
+        """Figures of its own for the summary of a run.
+
+        Args:
+            split: the parts of the data, see `kptk.training.labelled.Split`.
+        """
+        del split
+        return {}
+
+    # What the base does ------------------------------------------------------------------------------------------
+
+    def prepare(self, inputs: Tensor, training: bool) -> Tensor:
+        """From raw inputs to what the backbone takes.
+
+        Args:
+            inputs: raw inputs, shape ``(batch, ...)``.
+            training: whether this is a training step.
+        """
+        if self.preprocessor is not None:
+            augment = training and self.augment
+            inputs = self.preprocessor(inputs)[0] if augment else self.preprocessor.plain(inputs)
+        return self.task.degrade(inputs, training)
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """Outputs of the task, such as logits."""
+        features = self.encode(self.prepare(inputs, training), training and self._state.live)
+        return self.task(features, training=training)
+
+    def predictions(self, inputs: Tensor) -> Tensor:
+        """Predictions for raw inputs in inference mode, such as probabilities.
+
+        Args:
+            inputs: raw inputs, shape ``(batch, ...)``.
+        """
+        return self.task.activate(self(inputs, training=False))
+
+    def symbolic(self, inputs: Any) -> Any:
+        """`predictions` of a `keras.Input`, without a layer of kptk in the graph, for export.
+
+        Args:
+            inputs: a `keras.Input` of raw inputs.
+        """
+        prepared = inputs if self.preprocessor is None else self.preprocessor.plain(inputs)
+        features = self.encode(self.task.degrade(prepared, False), False)
+        return self.task.activate(self.task.call(features, training=False))
+
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Any = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
+        """The task's loss, with the layers' own losses."""
+        del training
+        loss = self.task_loss(x, y, y_pred, sample_weight)
+        for extra in self.losses:
+            loss = loss + keras.ops.cast(extra, loss.dtype)
+        # Overriding compute_loss bypasses Keras' own scaling for a TensorFlow strategy with several replicas.
+        replicas = backend.replicas()
+        return loss / replicas if replicas > 1 else loss
+
+    def task_loss(self, x: Tensor, y: Tensor, y_pred: Any, sample_weight: Tensor) -> Tensor:
+        """Loss of a batch without the layers' own; a leaf with more than one task or term overrides it.
+
+        Args:
+            x: raw inputs.
+            y: labels.
+            y_pred: what `call` returned.
+            sample_weight: a weight for each row, or None.
+        """
+        if y is None:
+            y = self.task.input_targets(x if self.preprocessor is None else self.preprocessor.plain(x))
+        return self.task.loss(y, y_pred, sample_weight)
+
+    def head_weights(self) -> tuple[Any, ...]:
+        """The weights that do not belong to the backbone."""
+        inside = {id(variable) for variable in self.backbone.variables}
+        return tuple(variable for variable in self.tunable if id(variable) not in inside)
+
+    def cached_features(self, x: Any) -> Any:
+        """Features of raw inputs that no step of a cached phase changes."""
+        return in_batches(Featuriser(self).predict_on_batch, np.asarray(x))
+
+    def default_metrics(self) -> list[Any]:
+        """The task's own."""
+        return self.task.fit_metrics()
+
+    def look_at(self, x: Any, y: Any) -> None:
+        """Check arrays before `fit` begins, and let the task learn constants of the labels."""
+        if self.preprocessor is not None:
+            self.preprocessor.check(x)
+        if y is not None and hasattr(y, "shape"):
+            labels = np.asarray(y)
+            if len(labels) != len(x):
+                raise InputError(f"x has {len(x):,} rows but y has {len(labels):,}. Give one label for each row of x.")
+            self.task.check_labels(labels)
+            self.task.adapt(labels)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return backbone, task and preprocessor; a leaf adds its options."""
+        parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in PARTS}
+        return {**super().get_config(), **parts, "augment": self.augment}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Strategy:
+        """Rebuild the model with its parts."""
+        config = dict(config)
+        for key in PARTS:
+            config[key] = keras.saving.deserialize_keras_object(config[key], custom_objects=custom_objects)
+        return cls(**config)
+
+
+PARTS = ("backbone", "task", "preprocessor")

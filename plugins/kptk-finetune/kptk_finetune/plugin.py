@@ -1,0 +1,91 @@
+"""What this plugin offers. Read at discovery: keep Keras out."""
+
+from collections.abc import Iterator
+
+from kptk import Option, StrategySpec, hookimpl
+
+_ULMFIT = "https://arxiv.org/abs/1801.06146"
+
+
+@hookimpl
+def kptk_strategies() -> Iterator[StrategySpec]:
+    """Offer the ways to fine-tune."""
+    yield StrategySpec(
+        name="lp_ft",
+        target="kptk_finetune.lp_ft:LpFt",
+        summary="The head on frozen features first, then all weights.",
+        options=(
+            Option(name="head_share", default=0.5, low=0.05, high=0.95, help="Fraction of the epochs for the head."),
+            Option(name="head_rate", default=10.0, above=0.0, help="Factor on the learning rate of the head's phase."),
+        ),
+        references=("https://arxiv.org/abs/2202.10054",),
+        cost="less than all weights: the head's phase is nearly free",
+        when="The default.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
+        name="weight",
+        aliases=("full",),
+        target="kptk_finetune.weight:WeightTuning",
+        summary="All weights; lower layers more slowly or later if wished.",
+        options=(
+            Option(
+                name="decay", default=1.0, low=1.0, help="How much slower each lower layer learns; 1: all the same."
+            ),
+            Option(name="unfreeze", type=int, default=1, low=1, help="Groups of layers that begin to train in turn."),
+            Option(name="slanted", type=bool, default=False, help="Slanted triangular learning rate."),
+        ),
+        references=(_ULMFIT,),
+        cost="a training step as from scratch",
+        when="Hundreds of labels a class, or a task unlike the pre-training.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
+        name="feature_extraction",
+        aliases=("frozen",),
+        target="kptk_finetune.feature_extraction:FeatureExtraction",
+        summary="A new head on features that are computed once.",
+        options=(Option(name="rate", default=10.0, above=0.0, help="Factor on the learning rate."),),
+        references=("https://arxiv.org/abs/1310.1531",),
+        cost="one pass over the data; seconds",
+        when="A handful of labels a class, or many tasks on one backbone.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
+        name="bitfit",
+        target="kptk_finetune.bitfit:BitFit",
+        summary="Biases and the head; kernels keep their bits.",
+        options=(Option(name="rate", default=3.0, above=0.0, help="Factor on the learning rate."),),
+        references=("https://arxiv.org/abs/2106.10199",),
+        cost="nearly a full step, a thousandth of the weights to keep",
+        when="One backbone for many tasks; small to medium data.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
+        name="lora",
+        target="kptk_finetune.lora:Lora",
+        summary="Low-rank changes of the kernels, merged exactly.",
+        options=(
+            Option(name="rank", type=int, default=4, low=1, help="Rank of the change."),
+            Option(name="alpha", default=8.0, above=0.0, help="Scale of the change."),
+            Option(name="layers", type=str, default="", help="Only layers whose path has one of these parts."),
+        ),
+        references=("https://arxiv.org/abs/2106.09685",),
+        cost="nearly a full step, a few per cent of the weights to keep",
+        when="Large backbones, several tasks.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
+        name="few_shot",
+        aliases=("prototypes",),
+        target="kptk_finetune.few_shot:FewShot",
+        summary="The mean feature of each class; nothing is trained.",
+        options=(
+            Option(name="metric", type=str, default="cosine", choices=("cosine", "euclidean"), help="Nearness."),
+            Option(name="temperature", default=0.1, above=0.0, help="Divides the logits."),
+        ),
+        references=("https://arxiv.org/abs/1703.05175",),
+        cost="one pass over the rows",
+        when="One to five labels a class, or classes that change daily.",
+        since="0.1.0",
+    )

@@ -1,0 +1,1 @@
+"""Tasks: heads, losses, metrics and predictions for kptk."""
