@@ -89,7 +89,7 @@ def find_blocks(backbone: keras.Model) -> tuple[Block, ...]:
         blocks.append(
             Block(
                 name=main.name,
-                before=keras.Model(backbone.inputs, main.input, name=f"before_{main.name}"),
+                before=keras.Model(backbone.inputs[0], main.input, name=f"before_{main.name}"),
                 encode=keras.Model(main.input, inside[last].output, name=f"block_{main.name}"),
                 weights=tuple(weight for layer in inside for weight in layer.weights),
                 unit_inputs=_within_unit(layers[:start]),

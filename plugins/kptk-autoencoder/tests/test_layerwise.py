@@ -153,7 +153,7 @@ def test_a_finished_layer_hands_on_what_it_gives_at_inference() -> None:
     model.begin_stage(1)
     outputs = model(IMAGES, training=True)
     assert set(outputs) == {"clean1", "raw1"}
-    flat = keras.Model(model.backbone.inputs, model.backbone.layers[6].output)
+    flat = keras.Model(model.backbone.inputs[0], model.backbone.layers[6].output)
     np.testing.assert_allclose(
         numbers(outputs["clean1"]), numbers(flat(IMAGES / np.float32(255), training=False)), rtol=1e-5, atol=1e-6
     )
