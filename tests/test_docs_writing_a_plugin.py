@@ -72,7 +72,16 @@ def test_every_hook_stands_in_the_table_with_its_signature() -> None:
 
 def test_every_group_of_checks_is_described() -> None:
     checked = {kind for kind, modules in OFFER_CHECKS.items() if len(modules) > 1 or kind == "recipe"}
-    described = {"objective", "backbone", "preprocessor", "dataset", "recipe"}
+    described = {"objective", "backbone", "preprocessor", "strategy", "task", "dataset", "recipe"}
     assert checked == described
-    for word in ("the plugin", "objectives", "backbones", "preprocessors", "data sets", "recipes"):
+    for word in (
+        "the plugin",
+        "objectives",
+        "backbones",
+        "preprocessors",
+        "strategies",
+        "tasks",
+        "data sets",
+        "recipes",
+    ):
         assert f"\n| {word} | " in GUIDE

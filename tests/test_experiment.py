@@ -487,15 +487,16 @@ def test_controls_of_a_pretrained_network_have_fresh_weights() -> None:
         return model
 
     class Untouched(Pretraining):
-        def __call__(self, backbone: Any, pool: Any, seed: int) -> None:
-            self.calls.append((seed, rows(pool)))
+        def __call__(self, backbone: Any, data: Draw) -> dict[str, float]:
+            self.calls.append((data.seed, rows(data.pool)))
+            return {}
 
-    weights = arms._Weights(replace(setup(Untouched()), build=loaded))
+    bench = arms.Bench(replace(setup(), build=loaded))
     data = draw(X, Y, seed=3, labels_per_class=2, test_rows=45, validation_per_class=5)
-    for fresh, wanted in zip(weights.fresh(data), reinitialised(network(), 3).get_weights(), strict=True):
+    for fresh, wanted in zip(bench.fresh(data), reinitialised(network(), 3).get_weights(), strict=True):
         np.testing.assert_array_equal(fresh, wanted)
         assert not np.allclose(fresh, 0.5)
-    for start in weights.pretrained(data):
+    for start in arms._Pretrained(bench, Untouched()).of(data):
         np.testing.assert_array_equal(start, np.full_like(start, 0.5))
 
 

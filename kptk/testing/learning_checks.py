@@ -58,6 +58,9 @@ def loss_falls_in_20_steps_on_toy_data(subject: Subject) -> None:
 
     Both weights, those before and those after, are measured beside the same state: a queue, a teacher or a centre that
     moved while training would otherwise decide which loss is lower.
+
+    Args:
+        subject: the objective.
     """
     keras = _keras()
     from kptk.testing import toys

@@ -221,7 +221,7 @@ class MetricsLog(RunCallback):
         began, first = self._began
         seconds = time.perf_counter() - began
         record: dict[str, Any] = {"epoch": epoch + 1, "step": self.step}
-        if self.model.stages > 1:
+        if getattr(self.model, "stages", 1) > 1:  # fine-tuned models have no stages
             record["stage"] = self.model.stage + 1
         record |= {key: _number(value) for key, value in (logs or {}).items()}
         record["learning_rate"] = _number(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))

@@ -198,8 +198,8 @@ NAN[3, 1, 1] = np.nan
             "one label for each of the 2 rows",
         ),
         (
-            write("a.npz", {"x": np.zeros((2, 4, 4), "uint8"), "y": np.array([0.5, 1])}),
-            "class numbers or names",
+            write("a.npz", {"x": np.zeros((2, 4, 4), "uint8"), "y": np.array([["a", "b"], ["c", "d"]])}),
+            "must hold numbers where a row has several",
         ),
         (write("a.npy", np.zeros((2, 4, 4, 7), "uint8")), "must have the shape"),
         (write("a.npy", np.zeros((0, 4, 4), "uint8")), "no rows"),
