@@ -1,4 +1,3 @@
-# ruff: noqa: ANN003, D102, D103, E402
 """Does a small student make fewer errors when it is distilled than when it learns the labels alone?
 
 scikit-learn's 1,797 digits of 8 x 8. For each seed the split, the initial weights and the views are drawn anew, the same for

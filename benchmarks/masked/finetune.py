@@ -1,4 +1,3 @@
-# ruff: noqa: E402  Keras is imported once its backend is chosen
 """Masked modelling judged by fine-tuning: does it help a small Vision Transformer on few labels?
 
     python benchmarks/masked/finetune.py --objective masked
