@@ -152,6 +152,8 @@ def test_inputs_are_scaled_to_the_teachers_size_if_that_is_asked_for() -> None:
         build("distill", teacher=classifier(shape=(16, 20, 1)))
 
 
+# Keras warns that the dense layer gets no gradient: a hint trains what lies below the guided layer, as asserted here.
+@pytest.mark.filterwarnings("ignore:Gradients do not exist for variables:UserWarning")
 def test_hints_reach_layers_inside(tmp_path) -> None:
     teacher = classifier()
     options = {"form": "hint", "hidden_dim": 0, "teacher_layer": "map"}
