@@ -74,7 +74,7 @@ class Teacher(keras.layers.Layer):
         for network, student in zip(self.networks, students, strict=True):
             learned = {id(v) for layer in network._flatten_layers() for v in layer._trainable_variables}
             for own, theirs in zip(network.weights, student.weights, strict=True):
-                own.assign(theirs.value)
+                own.assign(ops.copy(theirs.value))  # JAX gives a step each buffer to overwrite: none may be shared
                 own.trainable = False
                 if id(own) in learned and keras.backend.is_float_dtype(own.dtype):
                     pairs.append((own, theirs))

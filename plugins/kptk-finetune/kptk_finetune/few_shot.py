@@ -53,7 +53,7 @@ def linear_head(centres: Array, metric: str, temperature: float) -> tuple[Array,
     Returns:
         Kernel ``(dim, classes)`` and bias ``(classes,)``; a class without a row is never chosen.
     """
-    seen = np.isfinite(centres).all(axis=1)
+    seen: Array = np.isfinite(centres).all(axis=1)
     centres = np.where(seen[:, None], centres, 0.0)
     if metric == "cosine":
         kernel = centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
@@ -176,11 +176,11 @@ class FewShot(Strategy):
         self.task.head.kernel.assign(kernel)
         self.task.head.bias.assign(bias)
 
-    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, **kwargs: Any) -> Any:
         """As of every strategy; the rows must be arrays, since all of them are looked at together."""
         if not hasattr(x, "shape"):
             raise UsageError("few_shot looks at all rows together: pass arrays to fit, not a generator.")
-        return super().fit(x, y, **kwargs)
+        return super().fit(x, y, batch_size, epochs, **kwargs)
 
     def report(self, split: Any) -> dict[str, Any]:
         """Accuracy over episodes of the test part."""
