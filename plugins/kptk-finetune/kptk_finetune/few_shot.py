@@ -53,7 +53,7 @@ def linear_head(centres: Array, metric: str, temperature: float) -> tuple[Array,
     Returns:
         Kernel ``(dim, classes)`` and bias ``(classes,)``; a class without a row is never chosen.
     """
-    seen: Array = np.isfinite(centres).all(axis=1)
+    seen: Any = np.isfinite(centres).all(axis=1)
     centres = np.where(seen[:, None], centres, 0.0)
     if metric == "cosine":
         kernel = centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)

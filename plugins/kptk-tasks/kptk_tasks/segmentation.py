@@ -66,7 +66,8 @@ class Segmentation(Task):
         """The class numbers in the masks, ``0 ..``."""
         if source.targets is None or source.targets.ndim != 3:
             return ()
-        used = source.targets[source.targets < 255]
+        masks: Array = np.asarray(source.targets)
+        used = masks[masks < 255]
         return tuple(str(number) for number in range(int(used.max()) + 1)) if used.size else ()
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
