@@ -58,7 +58,7 @@ class Teacher(keras.layers.Layer):
         >>> student.set_weights([weight + 1 for weight in student.get_weights()])
         >>> teacher.follow(0.9)  # a tenth of the way
         >>> difference = student.get_weights()[0] - teacher.networks[0].get_weights()[0]
-        >>> float(difference.mean().round(3)), len(teacher.trainable_weights)
+        >>> round(float(difference.mean()), 3), len(teacher.trainable_weights)
         (0.9, 0)
 
     References:

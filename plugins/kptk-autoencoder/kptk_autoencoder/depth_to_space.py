@@ -23,7 +23,7 @@ class DepthToSpace(keras.layers.Layer):
 
     Example:
         >>> import numpy as np
-        >>> DepthToSpace(2)(np.zeros((1, 3, 3, 12))).shape[1:]
+        >>> tuple(DepthToSpace(2)(np.zeros((1, 3, 3, 12))).shape[1:])
         (6, 6, 3)
 
     References:

@@ -10,6 +10,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from kptk.data import Source
+from kptk.errors import InputError
 from kptk.training.task import Task
 from kptk.types import Tensor
 
@@ -92,8 +93,8 @@ class Denoising(Task):
         return ops.clip(outputs, 0.0, 1.0)
 
     def targets(self, source: Source) -> Array:
-        """There are none."""
-        raise NotImplementedError(f"{self.name} learns from {source.describe()} without labels")
+        """Refuse: the targets are made from the inputs, see `input_targets`."""
+        raise InputError(f"task {self.name} makes its targets from the images themselves: {source.describe()}.")
 
     def input_targets(self, prepared: Tensor) -> Tensor:
         """The clean images."""
