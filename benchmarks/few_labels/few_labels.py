@@ -50,6 +50,7 @@ def load(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def pretraining(name: str, rows: int) -> tuple[object, int]:
     """SimCLR with the product's own classes; returns a function that teaches a backbone, and its steps."""
+    from kptk.training.feeding import steady
     from kptk.training.stream import batches, steps_per_epoch
 
     per_epoch = steps_per_epoch(rows, BATCH[name])
@@ -62,7 +63,7 @@ def pretraining(name: str, rows: int) -> tuple[object, int]:
         rate = keras.optimizers.schedules.CosineDecay(0.0, steps - 50, warmup_target=1e-3, warmup_steps=50)
         model.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=1e-4))
         stream = batches(kptk.ArraySource(data.pool), BATCH[name], data.seed, 0, steps)
-        model.fit(stream, steps_per_epoch=per_epoch, epochs=EPOCHS[name], verbose=0, shuffle=False)
+        model.fit(steady(stream), steps_per_epoch=per_epoch, epochs=EPOCHS[name], verbose=0, shuffle=False)
         return {}
 
     return pretrain, steps

@@ -23,6 +23,7 @@ import kptk
 from kptk.training.arms import head_on_features, probe
 from kptk.training.experiment import Arm, Draw, Grid, draw, paired_difference, table
 from kptk.training.features import Encoder
+from kptk.training.feeding import steady
 from kptk.training.finetuner import Classifier, FineTuner, in_batches
 from kptk.training.stream import batches, steps_per_epoch
 
@@ -60,7 +61,7 @@ def pretrain(backbone: Any, pool: np.ndarray, seed: int, options: argparse.Names
     rate = keras.optimizers.schedules.CosineDecay(0.0, steps - 50, warmup_target=options.rate, warmup_steps=50)
     model.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=0.05))
     stream = batches(kptk.ArraySource(pool), BATCH, seed, 0, steps)
-    model.fit(stream, steps_per_epoch=per_epoch, epochs=options.epochs, verbose=0, shuffle=False)
+    model.fit(steady(stream), steps_per_epoch=per_epoch, epochs=options.epochs, verbose=0, shuffle=False)
 
 
 def make_arms(options: argparse.Namespace, pretrain_steps: int) -> dict[str, Arm]:

@@ -31,6 +31,7 @@ from kptk.request import Request, Setting
 from kptk.training.arms import SCRATCH, Bench, Setup
 from kptk.training.assemble import build_backbone, build_model, build_preprocessor, view_shape
 from kptk.training.experiment import ALL, Arm, Draw, Grid, draw, paired_difference
+from kptk.training.feeding import steady
 from kptk.training.health import effective_rank, feature_spread
 from kptk.training.optimizer import make_optimizer
 from kptk.training.stream import batches
@@ -104,7 +105,7 @@ def pretraining(config: RunConfig, steps: int) -> Any:
         model.compile(optimizer=make_optimizer(config.train.values, steps // model.stages))
         stream = batches(source, BATCH, data.seed, 0, steps, labels=labels)
         began = time.process_time()
-        history = model.fit(stream, steps_per_epoch=steps // epochs, epochs=epochs, verbose=0, shuffle=False)
+        history = model.fit(steady(stream), steps_per_epoch=steps // epochs, epochs=epochs, verbose=0, shuffle=False)
         seconds = time.process_time() - began
         stream.close()
         rows = data.pool[:512]

@@ -14,6 +14,7 @@ from kptk.training.callbacks import Checkpoints, KeepRandomState, MetricsLog, Re
 from kptk.training.checkpoint import Progress
 from kptk.training.choice import StopWhenExhausted
 from kptk.training.features import extract_with
+from kptk.training.feeding import steady
 from kptk.training.optimizer import WarmupCosine
 from kptk.training.phases import Featuriser, Phase
 from kptk.training.stream import batches
@@ -98,7 +99,7 @@ def train_phase(
         try:
             keras.Model.fit(
                 model,
-                stream,
+                steady(stream),
                 steps_per_epoch=min(run.per_epoch, until - step),
                 initial_epoch=step // run.per_epoch,
                 epochs=-(-until // run.per_epoch),

@@ -14,6 +14,7 @@ from kptk.training import checkpoint
 from kptk.training.backbones import feature_dim
 from kptk.training.experiment import Draw, Outcome
 from kptk.training.features import in_batches
+from kptk.training.feeding import steady
 from kptk.training.preprocessor import Preprocessor
 from kptk.types import Tensor
 
@@ -82,7 +83,7 @@ class FineTuner:
             start()
             self.model.optimizer.learning_rate.assign(rate)
             stream = _stream(data)
-            self.model.fit(stream, steps_per_epoch=steps, epochs=1, verbose=0, shuffle=False)
+            self.model.fit(steady(stream), steps_per_epoch=steps, epochs=1, verbose=0, shuffle=False)
             stream.close()  # type: ignore[attr-defined]
             outcomes.append(
                 Outcome(

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from kptk.errors import UsageError
+from kptk.training.feeding import fit_arguments
 from kptk.training.optimizer import weight_decay_exclusions
 from kptk.training.phases import Head, Phase, split_epochs
 
@@ -210,9 +211,8 @@ class PhasedModel(keras.Model, abc.ABC):
                         self.cached_features(given["validation_data"][0]),
                         *given["validation_data"][1:],
                     )
-            part = keras.Model.fit(
-                model, data, y, batch_size=batch_size, initial_epoch=done, epochs=done + count, **given
-            )
+            given |= {"x": data, "y": y, "batch_size": batch_size, "initial_epoch": done, "epochs": done + count}
+            part = keras.Model.fit(model, **fit_arguments(given))
             done += count
             history = _joined(history, part)
         return history

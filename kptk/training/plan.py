@@ -12,6 +12,7 @@ import numpy as np
 from kptk.data import Source
 from kptk.training import checkpoint
 from kptk.training.environment import peak_memory
+from kptk.training.feeding import steady
 from kptk.training.stream import batches, steps_per_epoch
 
 MEASURED_STEPS = 5
@@ -109,7 +110,7 @@ def measure(
     per_epoch = steps_per_epoch(len(source), train["batch_size"])
     # Steps wrap into later epochs if the data is small.
     stream = batches(source, train["batch_size"], train["seed"], 0, MEASURED_STEPS, labels=labels)
-    model.fit(stream, steps_per_epoch=MEASURED_STEPS, epochs=1, verbose=0, shuffle=False, callbacks=[clock])
+    model.fit(steady(stream), steps_per_epoch=MEASURED_STEPS, epochs=1, verbose=0, shuffle=False, callbacks=[clock])
     checkpoint.restore(model, before)
     return Plan(
         backbone_parameters=parameters[0],

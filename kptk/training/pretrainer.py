@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import inspect
 from typing import Any
 
 import keras
@@ -12,12 +13,10 @@ from kptk.training import backend
 from kptk.training.backbones import feature_dim
 from kptk.training.clock import Clock
 from kptk.training.features import pooled, run_backbone
+from kptk.training.feeding import KERAS_BATCH, fit_arguments
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.stages import fit_stages
 from kptk.types import Tensor
-
-KERAS_BATCH = 32
-"""What `keras.Model.fit` takes if it is not told."""
 
 
 class Pretrainer(keras.Model, abc.ABC):
@@ -237,18 +236,20 @@ class Pretrainer(keras.Model, abc.ABC):
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train, after a look at the inputs if they are an array; otherwise exactly `keras.Model.fit`.
 
-        An objective with several stages runs them one after the other, see `kptk.training.stages.fit_stages`.
+        An objective with several stages runs them one after the other, see `kptk.training.stages.fit_stages`. Arrays reach
+        TensorFlow by a pipeline of our own, see `kptk.training.feeding`.
         """
+        given = inspect.signature(keras.Model.fit).bind_partial(self, x, *args, **kwargs).arguments
+        del given["self"]
         array = hasattr(x, "shape") and hasattr(x, "dtype")
         if self.views is not None and array:
             self.views.check(x)
         known = [clock for clock in self.clocks if float(ops.convert_to_numpy(clock.total)) == 0]
-        if known and (array or kwargs.get("steps_per_epoch")) and len(args) <= 1:
-            per_epoch = kwargs.get("steps_per_epoch") or -(-len(x) // (kwargs.get("batch_size") or KERAS_BATCH))
-            self.set_total_steps(per_epoch * kwargs.get("epochs", 1))
-        if self.stages > 1 and self.stage is None:
-            return fit_stages(self, x, *args, **kwargs)
-        return super().fit(x, *args, **kwargs)
+        if known and (array or given.get("steps_per_epoch")):
+            per_epoch = given.get("steps_per_epoch") or -(-len(x) // (given.get("batch_size") or KERAS_BATCH))
+            self.set_total_steps(per_epoch * given.get("epochs", 1))
+        given = fit_arguments(given)
+        return fit_stages(self, given) if self.stages > 1 and self.stage is None else super().fit(**given)
 
     def get_config(self) -> dict[str, Any]:
         """Return the backbone and the views; a leaf adds its own arguments."""

@@ -22,6 +22,7 @@ from kptk.training import backend, checkpoint, environment
 from kptk.training.assemble import build_model, open_data, open_probe
 from kptk.training.callbacks import Checkpoints, KeepRandomState, MetricsLog, RestoreMetrics, ShowProgress
 from kptk.training.checkpoint import Progress
+from kptk.training.feeding import steady
 from kptk.training.finish import Result as Result
 from kptk.training.finish import finish
 from kptk.training.health import HealthCallback
@@ -224,7 +225,7 @@ class Run:
         stream = batches(self.source, self.train["batch_size"], self.train["seed"], start, stop, labels=self.labels)
         try:
             self.model.fit(
-                stream,
+                steady(stream),
                 steps_per_epoch=min(per_epoch, stop - start),
                 initial_epoch=start // per_epoch,
                 epochs=-(-stop // per_epoch),

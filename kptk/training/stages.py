@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +38,7 @@ def share(epochs: int, stages: int) -> list[int]:
     return [stage * epochs // stages for stage in range(stages + 1)]
 
 
-def fit_stages(model: Pretrainer, x: Any, *args: Any, **kwargs: Any) -> Any:
+def fit_stages(model: Pretrainer, given: dict[str, Any]) -> Any:
     """Run `keras.Model.fit` once for each stage, dividing ``epochs`` over them.
 
     Each stage gets at least one epoch, and starts with a fresh copy of the optimiser that the model was compiled with.
@@ -48,15 +47,12 @@ def fit_stages(model: Pretrainer, x: Any, *args: Any, **kwargs: Any) -> Any:
 
     Args:
         model: a compiled pretrainer with more than one stage.
-        x: as `fit` takes it.
-        *args: as `fit` takes them.
-        **kwargs: as `fit` takes them.
+        given: arguments of `fit`, by name.
 
     Returns:
         The `History` of the last stage, with the figures of all.
     """
-    given = inspect.signature(keras.Model.fit).bind_partial(model, x, *args, **kwargs).arguments
-    del given["self"]
+    given = dict(given)
     first, last = given.pop("initial_epoch", 0), max(given.pop("epochs", 1), model.stages)
     bounds = share(last, model.stages)
     config = model.get_compile_config()
