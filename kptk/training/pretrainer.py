@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import inspect
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from keras import ops
 
 from kptk.training import backend
 from kptk.training.backbones import feature_dim
+from kptk.training.batch_norm import fused as fused_batch_norm
 from kptk.training.clock import Clock
 from kptk.training.features import pooled, run_backbone
 from kptk.training.feeding import KERAS_BATCH, fit_arguments
@@ -172,7 +174,8 @@ class Pretrainer(keras.Model, abc.ABC):
     def call(self, inputs: Tensor, training: bool = False) -> dict[str, Tensor]:
         """Make the views and run `forward_views`."""
         views = (inputs,) if self.views is None else self.views(inputs)
-        return self.forward_views(views, training)
+        with fused_batch_norm(self._flatten_layers()) if training else nullcontext():
+            return self.forward_views(views, training)
 
     def compute_loss(
         self,
