@@ -74,7 +74,7 @@ def _facts(offer: Offer) -> str:
     spec = offer.spec
     match spec.kind:
         case "objective":
-            return "; ".join(filter(None, (f"{spec.views} views", spec.cost, spec.when)))
+            return "; ".join(filter(None, (f"{spec.views} view{'s' if spec.views != 1 else ''}", spec.cost, spec.when)))
         case "strategy":
             return "; ".join(filter(None, (spec.cost, spec.when)))
         case "dataset":

@@ -239,13 +239,11 @@ class Pretrainer(keras.Model, abc.ABC):
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train, after a look at the inputs if they are an array; otherwise exactly `keras.Model.fit`.
 
-        An objective with several stages runs them one after the other, see `kptk.training.stages.fit_stages`. Arrays reach
-        TensorFlow by a pipeline of our own, see `kptk.training.feeding`.
+        Several stages run one after the other, see `kptk.training.stages`; arrays go through `kptk.training.feeding`.
         """
         given = inspect.signature(keras.Model.fit).bind_partial(self, x, *args, **kwargs).arguments
         del given["self"]
-        array = hasattr(x, "shape") and hasattr(x, "dtype")
-        if self.views is not None and array:
+        if (array := hasattr(x, "shape") and hasattr(x, "dtype")) and self.views is not None:
             self.views.check(x)
         known = [clock for clock in self.clocks if float(ops.convert_to_numpy(clock.total)) == 0]
         if known and (array or given.get("steps_per_epoch")):

@@ -88,11 +88,16 @@ def kptk_datasets():
 @hookimpl
 def kptk_strategies():
     yield StrategySpec(name="a_strategy", target="kptk_wrong.parts:good_rows", summary="Not built by the kit.")
+    for name in ("GoodWay", "Thaws", "Idle"):
+        target = f"kptk_wrong.finetuning:{name}"
+        yield StrategySpec(name=name.lower(), target=target, summary="A strategy.", references=PAPER)
 
 
 @hookimpl
 def kptk_tasks():
     yield TaskSpec(name="a_task", target="kptk_wrong.parts:CLASSES", summary="Not even callable.")
+    for name in ("GoodTask", "CountsMissing", "ShortColumns", "OtherMetric", "TurnsNames", "DeafTask"):
+        yield TaskSpec(name=name.lower(), target=f"kptk_wrong.finetuning:{name}", summary="A task.", references=PAPER)
 
 
 @hookimpl
