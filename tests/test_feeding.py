@@ -18,20 +18,21 @@ from kptk.training.feeding import array_batches, fit_arguments, steady, untuned
 on_tensorflow = pytest.mark.skipif(backend.name() != "tensorflow", reason="other backends get what they were given")
 
 
-def passes(dataset: Any) -> list[tuple[np.ndarray, ...]]:
-    return [tuple(part.numpy() for part in batch) for batch in dataset]
+def passes(dataset: Any, count: int) -> list[tuple[np.ndarray, ...]]:
+    return [tuple(part.numpy() for part in batch) for batch in dataset.take(count)]
 
 
 @on_tensorflow
 def test_an_epoch_holds_every_row_once_beside_its_label() -> None:
     x = np.arange(22, dtype="uint8").reshape(11, 2)
     keras.utils.set_random_seed(0)
-    batches = passes(array_batches((x, x[:, 0].astype("int32")), 4, shuffle=True))
-    assert [len(batch[0]) for batch in batches] == [4, 4, 3]
-    rows, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    assert rows.dtype == np.uint8
-    np.testing.assert_array_equal(rows[:, 0], labels)
-    np.testing.assert_array_equal(np.sort(labels), x[:, 0])
+    batches = passes(array_batches((x, x[:, 0].astype("int32")), 4, shuffle=True), 6)
+    assert [len(batch[0]) for batch in batches] == [4, 4, 3] * 2
+    for epoch in (batches[:3], batches[3:]):
+        rows, labels = (np.concatenate(parts) for parts in zip(*epoch, strict=True))
+        assert rows.dtype == np.uint8
+        np.testing.assert_array_equal(rows[:, 0], labels)
+        np.testing.assert_array_equal(np.sort(labels), x[:, 0])
 
 
 @on_tensorflow
@@ -40,11 +41,10 @@ def test_the_order_changes_with_the_epoch_and_comes_again_with_the_seed() -> Non
     orders = []
     for _ in range(2):
         keras.utils.set_random_seed(3)
-        dataset = array_batches((x,), 64, shuffle=True)
-        orders.append([passes(dataset)[0][0] for _ in range(2)])
+        orders.append([batch[0] for batch in passes(array_batches((x,), 64, shuffle=True), 2)])
     np.testing.assert_array_equal(orders[0], orders[1])
     assert (orders[0][0] != orders[0][1]).any()
-    np.testing.assert_array_equal(passes(array_batches((x,), 64, shuffle=False))[0][0], x)
+    np.testing.assert_array_equal(passes(array_batches((x,), 64, shuffle=False), 1)[0][0], x)
 
 
 @on_tensorflow
@@ -66,7 +66,7 @@ def test_nothing_tunes() -> None:
     stream = steady(iter([(np.zeros((2, 3)),)] * 4))
     for dataset in (stream, array_batches((np.zeros(4),), 2, shuffle=True)):
         assert not dataset.options().autotune.enabled
-    assert len(passes(stream)) == 4
+    assert len(passes(stream, 9)) == 4
 
 
 @on_tensorflow
@@ -94,6 +94,7 @@ def test_what_needs_keras_own_path_is_left_alone() -> None:
         assert fit_arguments(given) is given
     taken = fit_arguments({"x": x, "y": None, "batch_size": 2, "epochs": 3, "sample_weight": None})
     assert taken["epochs"] == 3
+    assert taken["steps_per_epoch"] == 2
     assert not {"batch_size", "y"} & set(taken)
 
 
