@@ -7,7 +7,7 @@ RUN ?= runs/demo
 
 # A plugin that brings a heavy library of its own goes into HEAVY: `make demo` leaves it out, `make env` does not.
 PLUGIN_DIRS := $(wildcard plugins/kptk-*)
-HEAVY :=
+HEAVY := plugins/kptk-keras-cv plugins/kptk-keras-nlp
 LIGHT_PARTS := $(foreach dir,$(filter-out $(HEAVY),$(PLUGIN_DIRS)),-e $(dir))
 DEMO_PARTS := -e .[tensorflow] $(LIGHT_PARTS)
 ALL_PARTS := $(DEMO_PARTS) $(foreach dir,$(HEAVY),-e $(dir))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from kptk import modelfile
 from kptk.config import RunConfig
@@ -106,11 +107,16 @@ def _model_file_misfits(config: RunConfig) -> Iterator[str]:
     path = str(config.backbone.values.get(modelfile.OPTION, ""))
     kinds = config.backbone.offer.spec.reads
     if not path:
-        yield f"backbone {config.backbone.id} loads a model file and none was named. Name it: --backbone FILE{kinds[0]}"
-    elif not path.lower().endswith(kinds):
-        yield f"backbone {config.backbone.id} loads {' or '.join(kinds)} files. Received: {path}"
+        example = "FOLDER" if kinds[0] == "folder" else f"FILE{kinds[0]}"
+        yield f"backbone {config.backbone.id} loads a model file and none was named. Name it: --backbone {example}"
+    elif not modelfile.readable(Path(path), kinds) and (Path(path).exists() or "folder" not in kinds):
+        yield f"backbone {config.backbone.id} loads {' or '.join(map(_kind, kinds))}. Received: {path}"
     else:
-        modelfile.existing(path)
+        modelfile.existing(path, kinds)
+
+
+def _kind(kind: str) -> str:
+    return "a folder with a config.json" if kind == "folder" else f"{kind} files"
 
 
 def _preprocessor_misfits(config: RunConfig) -> Iterator[str]:

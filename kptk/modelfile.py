@@ -33,30 +33,41 @@ def locate(plugins: Plugins, name: str) -> tuple[Offer, Path] | None:
     written = path.suffix or "\\" in name or name.startswith((".", "/", "~")) or name.endswith("/")
     if not name or not (written or path.is_file()):
         return None
-    readers = [
-        offer
-        for offer in plugins.offers("backbone")
-        if any(path.name.lower().endswith(kind) for kind in offer.spec.reads)
-    ]
+    readers = [offer for offer in plugins.offers("backbone") if readable(path, offer.spec.reads)]
     if not readers:
         kinds = sorted({kind for offer in plugins.offers("backbone") for kind in offer.spec.reads})
         raise InputError(
             f"{name} is not a model file that can be a backbone. Readable: {', '.join(kinds) or 'none'}. "
             "Save a whole model, not only its weights: model.save('NAME.keras')"
         )
-    return readers[0], existing(name)
+    return readers[0], existing(name, readers[0].spec.reads)
 
 
-def existing(name: str) -> Path:
+def readable(path: Path, kinds: tuple[str, ...]) -> bool:
+    """Whether a path is of the kinds that a backbone reads.
+
+    Args:
+        path: of a file, or of a folder with a ``config.json``.
+        kinds: ``reads`` of a backbone's spec: suffixes, and ``"folder"``.
+    """
+    if path.is_dir():
+        return "folder" in kinds and (path / "config.json").is_file()
+    return any(path.name.lower().endswith(kind) for kind in kinds if kind != "folder")
+
+
+def existing(name: str, kinds: tuple[str, ...] = ()) -> Path:
     """The absolute path of a file.
 
     Args:
         name: what was written.
+        kinds: what is read; with ``"folder"`` among it, a folder with a ``config.json`` will do.
 
     Raises:
         InputError: if there is no such file.
     """
     path = Path(name).expanduser()
+    if path.is_dir() and readable(path, kinds):
+        return path.resolve()
     if not path.is_file():
         what = "it is a folder" if path.is_dir() else "there is no such file"
         raise InputError(f"no model file at {name}: {what}. Save a model with model.save('NAME.keras')")

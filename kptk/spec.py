@@ -123,8 +123,11 @@ class BackboneSpec(Spec):
         features: what it returns: ``"vector"``, ``"map"`` or ``"sequence"``; empty if only the loaded model tells.
         min_size: the smallest side, in pixels, or length that it can take; 0 for any.
         patches: whether it has the stages of `kptk.training.patches`.
-        reads: the suffixes of the model files that it loads, such as ``".keras"``; it then has an option ``path``, and
-            a path can be written where its name would stand. Empty for a network of its own.
+        reads: the suffixes of the model files that it loads, such as ``".keras"``, and ``"folder"`` for a folder with a
+            ``config.json``; it then has an option ``path``, and a path can be written where its name would stand. Empty
+            for a network of its own.
+        holds: packages besides Keras whose classes a saved backbone holds, such as ``"keras_hub"``, so that loading it
+            takes them. Only those that Keras itself imports when it loads a file.
     """
 
     kind: ClassVar[str] = "backbone"
@@ -134,6 +137,7 @@ class BackboneSpec(Spec):
     min_size: int = 0
     patches: bool = False
     reads: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

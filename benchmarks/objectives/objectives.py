@@ -58,6 +58,8 @@ OBJECTIVES: dict[str, tuple[str, ...]] = {
     ),
     "vit": ("masked", "contrastive"),
 }
+LEFT_OUT = {"digits": {"position"}}
+"""Objectives that refuse a data set: parts of an image of 8 x 8 pixels are too small to be put in place."""
 LABELLED = {"supervised", "supcon", "distill"}
 """These see the label of every row of the pool: what all labels are worth, no rival of the rest."""
 
@@ -166,6 +168,7 @@ def run(options: argparse.Namespace, grid: Grid) -> None:
 
     for group, names in OBJECTIVES.items():
         chosen = [name for name in names if not options.objectives or name in options.objectives]
+        chosen = [name for name in chosen if name not in LEFT_OUT.get(options.data, ())]
         if not chosen or group not in options.groups:
             continue
         arms = group_arms(plugins, group, chosen, options.data, x, y)

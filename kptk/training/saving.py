@@ -51,6 +51,9 @@ def load_model(path: str | Path, plugins: Plugins | None = None, *, compile: boo
                 f"{path} holds classes of your own ({_own_classes(found)}), which are not there now. From Python, import "
                 "them first; for the command line, offer them in a plugin: docs/writing-a-plugin.md"
             ) from error
+        if hub := sorted({"keras_hub", "keras_cv"} & set(missing)):  # Keras imports these itself if they are there
+            name = hub[0].replace("_", "-")
+            raise PluginError(f"{path} holds classes of {name}. Install it: pip install {name}") from error
         if missing:
             raise PluginError(
                 f"{path} holds classes of {', '.join(missing)}, which no installed plugin provides. "

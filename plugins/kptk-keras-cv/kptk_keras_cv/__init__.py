@@ -1,0 +1,1 @@
+"""KerasCV's backbones and augmentation layers for kptk."""

@@ -1,0 +1,1 @@
+"""KerasHub's backbones for kptk, through keras-nlp."""
