@@ -50,9 +50,8 @@ def readable(path: Path, kinds: tuple[str, ...]) -> bool:
         path: of a file, or of a folder with a ``config.json``.
         kinds: ``reads`` of a backbone's spec: suffixes, and ``"folder"``.
     """
-    if path.is_dir():
-        return "folder" in kinds and (path / "config.json").is_file()
-    return any(path.name.lower().endswith(kind) for kind in kinds if kind != "folder")
+    named = any(path.name.lower().endswith(kind) for kind in kinds if kind != "folder")
+    return named or ("folder" in kinds and (path / "config.json").is_file())
 
 
 def existing(name: str, kinds: tuple[str, ...] = ()) -> Path:
@@ -66,7 +65,7 @@ def existing(name: str, kinds: tuple[str, ...] = ()) -> Path:
         InputError: if there is no such file.
     """
     path = Path(name).expanduser()
-    if path.is_dir() and readable(path, kinds):
+    if "folder" in kinds and (path / "config.json").is_file():
         return path.resolve()
     if not path.is_file():
         what = "it is a folder" if path.is_dir() else "there is no such file"
