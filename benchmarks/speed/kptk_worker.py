@@ -1,4 +1,4 @@
-"""Our side of a comparison: SimCLR by `model.fit`, or its views alone; answers `drive.Worker`.
+"""Our side of a comparison: an objective by `model.fit`, or views alone; answers `drive.Worker`.
 
 The views are those of the peer: crop from 8 % of the area, flip, colour jitter of strength 1, grey, blur.
 """
@@ -39,7 +39,8 @@ def training(args: argparse.Namespace, images: np.ndarray) -> tuple[Callable[[],
     """`model.fit` on the images, one epoch a round."""
     backbone = kptk.backbone("resnet18", input_shape=images.shape[1:], stem=args.stem)
     views = Given(views=2) if args.mode == "train" else kptk.preprocessor("image_views", views=2, **VIEWS)
-    model = kptk.objective("contrastive", backbone=backbone, views=views, hidden_dim=512, temperature=0.5)
+    options = {"hidden_dim": 512, "temperature": 0.5} if args.objective == "contrastive" else json.loads(args.options)
+    model = kptk.objective(args.objective, backbone=backbone, views=views, **options)
     model.compile(optimizer=keras.optimizers.SGD(0.06), jit_compile=args.jit)
     model.fit(images[: 2 * args.batch], batch_size=args.batch, verbose=0)
 
@@ -99,6 +100,8 @@ def main() -> None:
     parser.add_argument("--stem", default="small")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--images", type=int, default=512)
+    parser.add_argument("--objective", default="contrastive")
+    parser.add_argument("--options", default="{}", help="of any other objective, as JSON")
     parser.add_argument("--jit", action="store_true")
     args = parser.parse_args()
     keras.utils.set_random_seed(0)

@@ -51,9 +51,30 @@ def cosine_loss(student: Tensor, teacher: Tensor) -> Tensor:
     return 1.0 + FeatureDistillation(loss="cosine_similarity").compute_loss(teacher, student)
 
 
+def standardised(features: Tensor) -> Tensor:
+    """Bring every number of the features to mean 0 and variance 1 over the batch.
+
+    A student that teaches itself would otherwise agree with its teacher most easily by features that are all alike: behind a
+    ReLU, vectors that have nothing to do with each other already have a cosine near 1.
+
+    Args:
+        features: shape ``(rows, dim)``, at least 2 rows.
+
+    Returns:
+        The same shape, float32; 0 where a number does not vary.
+
+    References:
+        https://arxiv.org/abs/2202.03555, section 3.3, which normalises targets for this reason
+    """
+    mean, variance = ops.moments(ops.cast(features, "float32"), axes=0, keepdims=True)
+    return (features - mean) / ops.sqrt(variance + 1e-5)
+
+
 @keras.saving.register_keras_serializable(package="kptk_distill")
 class FeatureDistill(Taught):
     """A regressor behind the student predicts the teacher's features. No labels are needed.
+
+    Features of the student's own average are `standardised` over the batch first, those of a given teacher taken as they are.
 
     Args:
         backbone: the student.
@@ -136,6 +157,7 @@ class FeatureDistill(Taught):
         features = self._guided(ops.concatenate(views, axis=0), training=training)
         outputs = self.ask(views, training)
         rows, wanted = (self._rows(item) for item in (features, outputs["teacher"]))
+        wanted = standardised(wanted) if self.self_taught else wanted
         predicted = ops.cast(self.regressor(rows, training=training), "float32")
         return {**outputs, "embeddings": ops.cast(pooled(features), "float32"), "student": predicted, "teacher": wanted}
 

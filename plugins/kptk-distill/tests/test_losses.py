@@ -226,3 +226,30 @@ def test_huber_has_both_branches() -> None:
     x, y = np.array([0.0, 0.5, 1.0, 3.0, -4.0]), np.zeros(5)
     got = keras.ops.convert_to_numpy(ours(*map(keras.ops.convert_to_tensor, (x, y))))
     np.testing.assert_allclose(got, [0.0, 0.125, 0.5, 2.5, 3.5], rtol=1e-6)
+
+
+def test_standardised_features_have_mean_0_and_variance_1_and_dead_ones_are_0() -> None:
+    keras = backend.import_keras()
+    from kptk_distill.feature_distill import standardised
+
+    features = np.random.default_rng(0).gamma(2.0, 3.0, (64, 5)).astype("float32")
+    features[:, 3] = 7.0
+    got = keras.ops.convert_to_numpy(standardised(features))
+    wanted = (features - features.mean(0)) / np.sqrt(features.var(0) + 1e-5)
+    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(got[:, 3], 0, atol=1e-4)
+
+
+def test_only_the_own_average_is_standardised() -> None:
+    keras = backend.import_keras()
+    import kptk
+
+    images = np.random.default_rng(0).random((32, 16, 16, 1)).astype("float32")
+    student = kptk.backbone("example_cnn", input_shape=(16, 16, 1), filters=4, units=8)
+    own = kptk.objective("feature_distill", backbone=student, views=kptk.preprocessor("image_views", views=2))
+    wanted = keras.ops.convert_to_numpy(own(images, training=False)["teacher"])
+    np.testing.assert_allclose(wanted.mean(0), 0, atol=1e-4)
+    teacher = kptk.backbone("example_cnn", input_shape=(16, 16, 1), filters=4, units=8)
+    given = kptk.objective("feature_distill", backbone=student, views=kptk.preprocessor("plain_images"), teacher=teacher)
+    wanted = keras.ops.convert_to_numpy(given(images, training=False)["teacher"])[:32]
+    np.testing.assert_allclose(wanted, keras.ops.convert_to_numpy(teacher(images, training=False)), atol=1e-5)

@@ -58,6 +58,13 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
                 low=0,
                 help="Side of a hidden square in pixels; 0: a seventh of the image.",
             ),
+            Option(
+                name="norm",
+                type=str,
+                default="l1",
+                choices=("l1", "l2"),
+                help="Absolute or squared error; l2 where most pixels are background.",
+            ),
         ),
         inputs=("image",),
         suggests=_TARGET,
@@ -91,7 +98,7 @@ def kptk_recipes() -> Iterator[RecipeSpec]:
         backbone="vision/vit_tiny",
         preprocessor="vision/image_views",
         dataset="vision/mnist10k",
-        settings={"train.epochs": 20, **_SMALL_VIT},
+        settings={"train.epochs": 20, "objective.norm": "l2", **_SMALL_VIT},
         expect="",
         references=_SIMMIM,
     )

@@ -31,6 +31,36 @@ def test_loss_and_gradient_equal_the_formula() -> None:
     np.testing.assert_allclose(gradient, np.sign(prediction - images) * hidden / hidden.sum(), rtol=1e-5)
 
 
+def test_squared_error_and_gradient_equal_the_formula() -> None:
+    rng = np.random.default_rng(1)
+    prediction, images = rng.normal(size=(2, 2, 4, 5, 3))
+    mask = (rng.random((2, 4, 5, 1)) < 0.5).astype("float32")
+    value, (gradient,) = value_and_gradients(
+        lambda p: simmim.masked_squared_error(p, images.astype("float32"), mask), prediction
+    )
+    hidden = np.broadcast_to(mask, images.shape) == 1
+    assert value == pytest.approx(np.square(prediction - images)[hidden].mean(), rel=1e-5)
+    np.testing.assert_allclose(gradient, 2 * (prediction - images) * hidden / hidden.sum(), rtol=1e-4, atol=1e-7)
+
+
+def test_of_constants_background_is_best_for_the_absolute_error_and_the_mean_for_the_squared_one() -> None:
+    dark = (np.random.default_rng(0).random((8, 6, 6, 1)) < 0.2).astype("float32")  # a fifth of the pixels is white
+    mask = np.ones((8, 6, 6, 1), "float32")
+    levels = np.linspace(0, 1, 21)
+    best = {}
+    for formula in (simmim.masked_absolute_error, simmim.masked_squared_error):
+        losses = [float(numpy(formula(np.full_like(dark, level), dark, mask))) for level in levels]
+        best[formula.__name__] = levels[int(np.argmin(losses))]
+    assert best["masked_absolute_error"] == 0
+    assert best["masked_squared_error"] == pytest.approx(dark.mean(), abs=0.03)
+
+
+def test_norm_is_what_the_model_applies() -> None:
+    outputs = {"prediction": np.full((1, 2, 2, 1), 0.5), "target": np.zeros((1, 2, 2, 1)), "mask": np.ones((1, 2, 2, 1))}
+    losses = {n: float(numpy(build("vector", norm=n).objective_loss(outputs, None))) for n in ("l1", "l2")}
+    assert losses == pytest.approx({"l1": 0.5, "l2": 0.25})
+
+
 @pytest.mark.parametrize(
     ("side", "unit", "square"), [(224, 16, 32), (224, 4, 32), (96, 4, 12), (28, 4, 4), (32, 4, 4), (8, 1, 1), (8, 4, 4)]
 )
