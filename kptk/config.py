@@ -84,8 +84,8 @@ class RunConfig:
 def resolve(plugins: Plugins, request: Request) -> RunConfig:
     """Look up every name, fill in every default and check every option.
 
-    The order in which values win, last first: the option's own default, the recipe, what the data set suggests, what
-    the objective suggests, the configuration file, the command line.
+    The order in which values win, last first: the option's own default, the recipe, what the backbone, the data set and
+    the objective suggest, in this order, the configuration file, the command line.
 
     Args:
         plugins: the registry.
@@ -114,10 +114,9 @@ def resolve(plugins: Plugins, request: Request) -> RunConfig:
 
     values = {section: {o.name: o.default for o in options} for section, options in available.items()}
     fill(values, available, recipe_spec.settings, only=_kept_sections(plugins, recipe_spec, offers))
-    if offers["data"]:
-        fill(values, available, offers["data"].spec.suggests, only=set(available))
-    if offers["objective"]:
-        fill(values, available, offers["objective"].spec.suggests, only=set(available))
+    for section in ("backbone", "data", "objective"):
+        if offer := offers[section]:
+            fill(values, available, offer.spec.suggests, only=set(available))
     for setting in request.settings:
         section, option = find_option(setting.key, available, offers)
         values[section][option.name] = option.parse(setting.value) if setting.text else option.check(setting.value)

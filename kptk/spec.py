@@ -128,6 +128,8 @@ class BackboneSpec(Spec):
             for a network of its own.
         holds: packages besides Keras whose classes a saved backbone holds, such as ``"keras_hub"``, so that loading it
             takes them. Only those that Keras itself imports when it loads a file.
+        suggests: settings of other parts that suit it, such as ``{"train.learning_rate": 3e-3}``; stronger than the recipe,
+            weaker than what data set and objective suggest.
     """
 
     kind: ClassVar[str] = "backbone"
@@ -138,6 +140,7 @@ class BackboneSpec(Spec):
     patches: bool = False
     reads: tuple[str, ...] = ()
     holds: tuple[str, ...] = ()
+    suggests: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,10 @@ OBJECTIVES: dict[str, tuple[str, ...]] = {
     ),
     "vit": ("masked", "contrastive"),
 }
+OF_DATA: dict[tuple[str, str], dict[str, Any]] = {("digits", "momentum"): {"objective.queue_size": 256}}
+"""Options that the documentation of an objective asks for: a queue of a quarter of the data at most."""
+SCRATCH_RATES = (3e-3, 1e-3, 3e-4)
+"""Learning rates of the arms without pre-training: the usual ones of fine-tuning and that of pre-training."""
 LEFT_OUT = {"digits": {"position"}}
 """Objectives that refuse a data set: parts of an image of 8 x 8 pixels are too small to be put in place."""
 LABELLED = {"supervised", "supcon", "distill"}
@@ -83,6 +88,7 @@ def configuration(plugins: Plugins, objective: str, group: str, data: str) -> Ru
     if data == "digits" and group == "vit":
         options = options | {"backbone.patch": 2}
     settings = {"train.batch_size": BATCH, "train.epochs": 10} | options
+    settings |= OF_DATA.get((data, objective), {})
     if data in SIZE:
         settings["preprocessor.size"] = SIZE[data]
     request = Request(
@@ -136,7 +142,8 @@ def group_arms(plugins: Plugins, group: str, objectives: list[str], data: str, x
         classes=len(np.unique(y)),
     )
     bench = Bench(setup)
-    arms = {f"{prefix}{name}": arm for name, arm in bench.controls().items() if name != "raw" or not prefix}
+    controls = Bench(replace(setup, rates=SCRATCH_RATES)).controls()
+    arms = {f"{prefix}{name}": arm for name, arm in controls.items() if name != "raw" or not prefix}
     for name in objectives:
         pretrain = pretraining(configuration(plugins, name, group, data), STEPS[data])
         arms |= bench.transfers(pretrain, f"{prefix}{name}/")

@@ -250,6 +250,8 @@ def test_only_the_own_average_is_standardised() -> None:
     wanted = keras.ops.convert_to_numpy(own(images, training=False)["teacher"])
     np.testing.assert_allclose(wanted.mean(0), 0, atol=1e-4)
     teacher = kptk.backbone("example_cnn", input_shape=(16, 16, 1), filters=4, units=8)
-    given = kptk.objective("feature_distill", backbone=student, views=kptk.preprocessor("plain_images"), teacher=teacher)
+    given = kptk.objective(
+        "feature_distill", backbone=student, views=kptk.preprocessor("plain_images"), teacher=teacher
+    )
     wanted = keras.ops.convert_to_numpy(given(images, training=False)["teacher"])[:32]
     np.testing.assert_allclose(wanted, keras.ops.convert_to_numpy(teacher(images, training=False)), atol=1e-5)

@@ -56,7 +56,11 @@ def test_of_constants_background_is_best_for_the_absolute_error_and_the_mean_for
 
 
 def test_norm_is_what_the_model_applies() -> None:
-    outputs = {"prediction": np.full((1, 2, 2, 1), 0.5), "target": np.zeros((1, 2, 2, 1)), "mask": np.ones((1, 2, 2, 1))}
+    outputs = {
+        "prediction": np.full((1, 2, 2, 1), 0.5),
+        "target": np.zeros((1, 2, 2, 1)),
+        "mask": np.ones((1, 2, 2, 1)),
+    }
     losses = {n: float(numpy(build("vector", norm=n).objective_loss(outputs, None))) for n in ("l1", "l2")}
     assert losses == pytest.approx({"l1": 0.5, "l2": 0.25})
 
