@@ -42,6 +42,8 @@ _PUBLIC = {
     "finetune": "kptk.training.finetune_api",
     "predict": "kptk.training.finetune_api",
     "export": "kptk.training.finetune_api",
+    "KptkClassifier": "kptk.training.estimators",
+    "KptkRegressor": "kptk.training.estimators",
     "Strategy": "kptk.training.strategy",
     "Task": "kptk.training.task",
     "load_model": "kptk.training.saving",
@@ -74,6 +76,8 @@ if TYPE_CHECKING:
     from kptk.training.api import objective as objective
     from kptk.training.api import preprocessor as preprocessor
     from kptk.training.api import train as train
+    from kptk.training.estimators import KptkClassifier as KptkClassifier
+    from kptk.training.estimators import KptkRegressor as KptkRegressor
     from kptk.training.finetune_api import export as export
     from kptk.training.finetune_api import finetune as finetune
     from kptk.training.finetune_api import predict as predict

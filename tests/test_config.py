@@ -33,6 +33,12 @@ def test_every_option_is_filled_in(plugins) -> None:
     assert config.train.values["epochs"] == 30  # the recipe's, not the option's own default
 
 
+def test_a_backbone_suggests_what_suits_it_until_it_is_swapped_or_overruled(plugins) -> None:
+    assert config_of(plugins).train.values["learning_rate"] == 3e-3  # the example CNN's
+    assert config_of(plugins, names={"backbone": "mlp"}).train.values["learning_rate"] == 1e-3
+    assert config_of(plugins, "train.learning_rate=0.002").train.values["learning_rate"] == 2e-3
+
+
 def test_last_word_wins_default_recipe_data_file_command_line(plugins, tmp_path) -> None:
     assert config_of(plugins).preprocessor.values["flip"] == 0.0  # digits: suggested by the data set
     images = tmp_path / "x.npy"
