@@ -232,7 +232,7 @@ def _copy(backbone: Any) -> keras.Model:
     """A copy with the same weights, of a model or of what is in a run or file."""
     if isinstance(backbone, str | Path):
         path = Path(backbone)
-        model = load_model(RunFolder(path).backbone if path.is_dir() else path, compile=False)
+        model = load_model(RunFolder.open(path).backbone if path.is_dir() else path, compile=False)
         model = model.backbone if isinstance(model, Pretrainer) else model
         check_backbone(model, str(path))
         return model
