@@ -182,6 +182,10 @@ def _misfits(config: FineTuneConfig, trained: RunConfig | None) -> Iterator[str]
     assert config.task.offer and config.strategy.offer and config.data.offer
     task, strategy, data = config.task.offer, config.strategy.offer, config.data.offer
     kind = data.spec.inputs
+    for name in strategy.spec.needs:
+        if not config.strategy.values[name]:
+            meaning = strategy.spec.option(name).help
+            yield f"strategy {strategy.id} needs its option '{name}'. {meaning} Say: -o strategy.{name}=VALUE"
     for part, offer in (("task", task), ("strategy", strategy)):
         if offer.spec.inputs and kind not in offer.spec.inputs:
             yield f"{part} {offer.id} works on {' or '.join(offer.spec.inputs)} but data {data.id} holds {kind}."

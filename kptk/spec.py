@@ -166,6 +166,7 @@ class StrategySpec(Spec):
         inputs: the kinds of input it works on; empty for any.
         stage: when it runs, ``"finetune"`` or ``"adapt"``.
         features: what it gives the task: ``"map"`` if it adds a decoder; empty for what the backbone returns.
+        needs: options that have no default and must be given, such as ``("teacher",)``.
         cost: what it costs beside training all weights.
         when: when to use it, in one sentence.
     """
@@ -175,6 +176,7 @@ class StrategySpec(Spec):
     inputs: tuple[str, ...] = ()
     stage: str = "finetune"
     features: str = ""
+    needs: tuple[str, ...] = ()
     cost: str = ""
     when: str = ""
 

@@ -123,6 +123,8 @@ def build_strategy(subject: Subject, **options: Any) -> Strategy:
     from kptk.testing import toys
 
     keras.utils.set_random_seed(0)
+    if missing := set(getattr(subject.spec, "needs", ())) - set(options):
+        raise Skip(f"it needs {', '.join(sorted(missing))}; the plugin's tests give it some")
     kind = toys.kind_of(subject.spec)
     task = _task(subject, kind, "map" if subject.spec.features == "map" else "vector")
     made: Strategy = subject.spec.build(

@@ -92,7 +92,10 @@ def finetune(
 def _divided(offer: Offer, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of an offer, checked and completed; and the rest."""
     known = {option.name: option for option in offer.spec.options}
-    own = {name: option.check(options.get(name, option.default)) for name, option in known.items()}
+    own = {}
+    for name, option in known.items():
+        value = options.get(name, option.default)
+        own[name] = value if option.objects and callable(value) else option.check(value)
     return own, {name: value for name, value in options.items() if name not in known}
 
 

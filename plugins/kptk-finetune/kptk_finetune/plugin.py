@@ -91,6 +91,28 @@ def kptk_strategies() -> Iterator[StrategySpec]:
         since="0.1.0",
     )
     yield StrategySpec(
+        name="distillation",
+        aliases=("student",),
+        target="kptk_finetune.distillation:Distillation",
+        summary="A small backbone learns from a large fine-tuned model.",
+        options=(
+            Option(
+                name="teacher",
+                type=str,
+                default="",
+                objects=True,
+                help="Folder or .keras file of a fine-tuning on these classes.",
+            ),
+            Option(name="temperature", default=4.0, above=0.0, help="Softens both sides' probabilities."),
+            Option(name="hard_weight", default=0.1, low=0.0, high=1.0, help="Weight of the labels."),
+        ),
+        needs=("teacher",),
+        references=("https://arxiv.org/abs/1503.02531",),
+        cost="a step of the student and a forward pass of the teacher",
+        when="A large model is good and a small one must do its work.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
         name="encoder_decoder",
         aliases=("unet",),
         target="kptk_finetune.encoder_decoder:EncoderDecoder",
