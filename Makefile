@@ -42,7 +42,7 @@ endef
 	$(call new_env,.venv,$(ALL_PARTS))
 
 .envs/test/.done: $(SOURCES)
-	$(call new_env,.envs/test,$(ALL_PARTS) -e .[test$(comma)dev])
+	$(call new_env,.envs/test,$(ALL_PARTS) -e .[test$(comma)dev$(comma)onnx])
 
 .envs/jax/.done: $(SOURCES)
 	$(call new_env,.envs/jax,-e .[jax$(comma)test] $(LIGHT_PARTS))

@@ -156,7 +156,11 @@ def _write(model: keras.Model, target: Path, format: str) -> None:
         return
     kind = {"savedmodel": "tf_saved_model", "onnx": "onnx", "litert": "litert"}[format]
     try:
-        model.export(str(target), format=kind, verbose=False)
+        if format == "onnx":  # its exporter refuses a model that was never called
+            model(np.zeros((1, *model.inputs[0].shape[1:]), model.inputs[0].dtype))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="In the future `np.object`", category=FutureWarning)  # tf2onnx
+            model.export(str(target), format=kind, verbose=False)
     except OSError:
         raise
     except Exception as error:  # exporters raise whatever their tool chain raises
