@@ -48,6 +48,27 @@ def kptk_tasks() -> Iterator[TaskSpec]:
         since="0.1.0",
     )
     yield TaskSpec(
+        name="several",
+        aliases=("hard_sharing", "multi_task"),
+        target="kptk_tasks.several:Several",
+        summary="Several tasks on one trunk, a head each; labels may be missing.",
+        options=(
+            Option(
+                name="tasks", type=str, default="", help="Columns of y: digit:10,slant:number; empty: told from them."
+            ),
+            Option(
+                name="weighting",
+                type=str,
+                default="equal",
+                choices=("equal", "uncertainty"),
+                help="How much each task counts: the same, or learned.",
+            ),
+        ),
+        labels="number",
+        references=("https://doi.org/10.1023/A:1007379606734", "https://arxiv.org/abs/1705.07115"),
+        since="0.1.0",
+    )
+    yield TaskSpec(
         name="segmentation",
         target="kptk_tasks.segmentation:Segmentation",
         summary="A class for each pixel.",
