@@ -20,7 +20,8 @@ class CvViews(Preprocessor):
 
     Of use for augmentations that ``vision/image_views`` lacks, such as RandAugment, AugMix and cutout. It is ten to a
     hundred times slower than that, cannot be compiled by XLA, and most of KerasCV's layers draw from TensorFlow's global
-    generator: a run is repeatable from its start, but a run that goes on with ``--resume`` sees other views.
+    generator, which this layer seeds when it is built: a run is repeatable from its start, but a run that goes on with
+    ``--resume`` sees other views.
 
     Integer images are taken as 0..255 and floats as 0..1; the backbone gets 0..1.
 
@@ -75,8 +76,11 @@ class CvViews(Preprocessor):
             input_shape: ``(batch, height, width, channels)`` of the raw images.
         """
         side = self.size or input_shape[1] or 0
-        with tf.init_scope():  # some layers take TensorFlow's global generator, which deterministic runs have to set
+        # Some layers take TensorFlow's global generator, which deterministic runs have to set, others its global seed.
+        with tf.init_scope():
             tf.random.set_global_generator(tf.random.Generator.from_seed(self.seed or 0))
+        if self.seed is not None:
+            tf.random.set_seed(self.seed)
         self.pipeline = [augmentation(name, side, self.strength, self.seed) for name in self.names]
         self.built = True
 

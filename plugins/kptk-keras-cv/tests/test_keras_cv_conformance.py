@@ -16,7 +16,6 @@ VIEWS = "keras_cv-preprocessor-cv_views"
 @plugin_checks(
     "keras_cv",
     expected_failures={
-        f"{VIEWS}-same_seed_same_views": "KerasCV's layers draw from TensorFlow's global generator; the docs say so",
         f"{VIEWS}-call_is_jittable": "KerasCV's layers loop over images in ways that XLA does not compile",
     },
 )
