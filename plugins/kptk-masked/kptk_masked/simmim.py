@@ -34,8 +34,7 @@ def masked_absolute_error(prediction: Tensor, images: Tensor, mask: Tensor) -> T
     References:
         https://arxiv.org/abs/2111.09886, equation 1
     """
-    error = ops.sum(ops.abs(prediction - images) * mask)
-    return error / (ops.sum(mask) * images.shape[-1])
+    return _hidden_mean(ops.abs(prediction - images), mask)
 
 
 def masked_squared_error(prediction: Tensor, images: Tensor, mask: Tensor) -> Tensor:
@@ -52,8 +51,12 @@ def masked_squared_error(prediction: Tensor, images: Tensor, mask: Tensor) -> Te
     References:
         https://arxiv.org/abs/2111.09886, table 5, where it does as well
     """
-    error = ops.sum(ops.square(prediction - images) * mask)
-    return error / (ops.sum(mask) * images.shape[-1])
+    return _hidden_mean(ops.square(prediction - images), mask)
+
+
+def _hidden_mean(error: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the errors of the hidden pixels."""
+    return ops.sum(error * mask) / (ops.sum(mask) * error.shape[-1])
 
 
 def square_side(side: int, unit: int) -> int:
