@@ -182,7 +182,8 @@ class Bench:
             self.plain.set_backbone(start)
             self.plain.set_head(kernel, bias)
 
-        return self.plain.best(data, begin, self.setup.finetune_steps - HEAD_STEPS)
+        steps = self.setup.finetune_steps
+        return self.plain.best(data, begin, steps - min(HEAD_STEPS, steps // 3))
 
 
 class _Pretrained:
