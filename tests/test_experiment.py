@@ -496,7 +496,7 @@ def test_controls_of_a_pretrained_network_have_fresh_weights() -> None:
     for fresh, wanted in zip(bench.fresh(data), reinitialised(network(), 3).get_weights(), strict=True):
         np.testing.assert_array_equal(fresh, wanted)
         assert not np.allclose(fresh, 0.5)
-    for start in arms._Pretrained(bench, Untouched()).of(data):
+    for start in arms.Pretrained(bench, Untouched()).of(data):
         np.testing.assert_array_equal(start, np.full_like(start, 0.5))
 
 

@@ -21,7 +21,7 @@ HARNESS_WAYS = ("frozen", "lp-ft", "full-ft", "knn")
 ARM_KEYS = ("objective", "backbone", "preprocessor", "pretrain", "share", "ways", "settings")
 """What a table of an arm may say: the names of parts; ``pretrain``, a list of ``"own"`` and ``"source"``, one after the
 other; ``share``, the part of the budget that it gets; ``ways``, how labels are used (strategies by full id); options."""
-UNUSED = ("epochs", "dtype", "jit", "checkpoint_every", "stop_on")
+UNUSED = ("epochs", "seed", "dtype", "jit", "checkpoint_every", "stop_on")
 """Options of `[train]` that mean nothing here: the budget says how long."""
 SECTIONS = ("objective", "backbone", "preprocessor", "train")
 

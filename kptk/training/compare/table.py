@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ Array = NDArray[Any]
 TEST_SHARE = 0.25
 """Of data without a test part of its own, the part that is tested at most."""
 CHUNK = 1024
+TRAITS = ("columns",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class Table:
         inputs: the kind of input.
         fingerprint: of the content.
         description: one line.
+        traits: what else the source says of its rows, such as the columns of a table.
     """
 
     x: Array
@@ -46,6 +48,7 @@ class Table:
     inputs: str
     fingerprint: str
     description: str
+    traits: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def pool_rows(self) -> int:
@@ -116,8 +119,11 @@ def open_table(config: ComparisonConfig) -> Table:
         test_rows=test_rows,
         class_names=source.class_names,
         inputs=source.inputs,
-        fingerprint=hashlib.sha256("".join(_fingerprint(part) for part in (source, holdout) if part).encode()).hexdigest(),
+        fingerprint=hashlib.sha256(
+            "".join(_fingerprint(part) for part in (source, holdout) if part).encode()
+        ).hexdigest(),
         description=name,
+        traits={key: getattr(source, key) for key in TRAITS if hasattr(source, key)},
     )
     _refuse_too_few(config, table)
     return table
@@ -239,7 +245,9 @@ def overlaps(config: ComparisonConfig, table: Table, plugins: Plugins) -> list[s
         count = duplicates(test, [rows])
         if count:
             of = "test rows" if table.test is not None else "rows, among which each seed draws its test rows,"
-            warnings.append(f"{count:,} of {len(test):,} {of} are exact copies of rows that {title} was pre-trained on.")
+            warnings.append(
+                f"{count:,} of {len(test):,} {of} are exact copies of rows that {title} was pre-trained on."
+            )
     return warnings
 
 

@@ -13,21 +13,24 @@ import keras
 import numpy as np
 
 from kptk.comparing.config import OWN, ArmConfig, ComparisonConfig
-from kptk.data import ArraySource, Source
+from kptk.config import Part
+from kptk.data import Source
 from kptk.errors import InputError, RunError
 from kptk.plugins import Plugins
 from kptk.training import backend
-from kptk.training.assemble import build_model, open_like
-from kptk.training.compare.table import Table
+from kptk.training.assemble import build_model, like, open_like
+from kptk.training.compare.seat import Seat
 from kptk.training.environment import peak_memory
 from kptk.training.experiment import Draw
 from kptk.training.feeding import steady
 from kptk.training.health import effective_rank, feature_spread
 from kptk.training.optimizer import make_optimizer
 from kptk.training.plan import measure, sizes
+from kptk.training.prepared import training_rows
 from kptk.training.stream import batches
 
 HEALTH_ROWS = 512
+EPOCHS = 10
 
 
 class Teaching:
@@ -36,15 +39,15 @@ class Teaching:
     Args:
         config: the comparison.
         arm: what to pre-train by.
-        table: the comparison's data.
+        seat: the data of one seed as this arm's network takes it.
         plugins: the registry.
         steps: steps of the whole budget.
     """
 
-    def __init__(self, config: ComparisonConfig, arm: ArmConfig, table: Table, plugins: Plugins, steps: int) -> None:
+    def __init__(self, config: ComparisonConfig, arm: ArmConfig, seat: Seat, plugins: Plugins, steps: int) -> None:
         self.config = config
         self.arm = arm
-        self.table = table
+        self.seat = seat
         self.plugins = plugins
         self.steps = max(round(steps * arm.share), 1)
 
@@ -57,21 +60,23 @@ class Teaching:
 
         Returns:
             Facts: costs, and the health of the features.
+
+        Raises:
+            RunError: if the loss is not a number any more.
         """
         if not self.arm.pretrain:  # a finished run is taken as it is
-            return {"steps": 0, "seconds": 0.0, "cpu_seconds": 0.0, **_sizes(backbone, backbone)}
+            return {"steps": 0, "seconds": 0.0, "parameters": count(backbone)}
         wall, processor, done, loss, trained = 0.0, 0.0, 0, float("nan"), 0
         parts = len(self.arm.pretrain)
-        model = None
+        model: Any = None
         for index, where in enumerate(self.arm.pretrain):
-            steps = self.steps * (index + 1) // parts - self.steps * index // parts
-            source = self.source(where, data)
-            model = self._model(source, backbone, data.seed, steps)
+            source = self.source(where)
+            model, plan = self._model(source, backbone, self.steps * (index + 1) // parts - self.steps * index // parts)
             trained = max(trained, sizes(model)[1])
             began, cpu = time.perf_counter(), time.process_time()
-            loss = self._fit(model, source, data.seed, steps)
+            loss = self._fit(model, source, plan)
             wall, processor = wall + time.perf_counter() - began, processor + time.process_time() - cpu
-            done += steps
+            done += plan[0] * plan[1]
             if not np.isfinite(loss):
                 raise RunError(
                     f"the loss of {self.arm.name} is not a number after {done:,} steps. "
@@ -81,74 +86,71 @@ class Teaching:
             "steps": done,
             "seconds": round(wall, 2),
             "cpu_seconds": round(processor, 2),
-            "parameters": sizes(model)[0],
+            "parameters": count(backbone),
             "trained": trained,
             "peak_mb": round(peak_memory() / 2**20, 1),
             "loss": round(loss, 4),
             **_health(model, data),
         }
 
-    def source(self, where: str, data: Draw) -> Source:
+    def source(self, where: str) -> Source:
         """The rows of one part of the pre-training.
 
         Args:
             where: ``"own"`` for the pool of the draw, ``"source"`` for the other data.
-            data: the draw.
 
         Raises:
-            InputError: if it has fewer rows than a batch, or rows of another shape.
+            InputError: if it has fewer rows than a batch, rows of another shape, or no labels where they are needed.
         """
-        if where == OWN:
-            labels = data.pool_y if self.arm.sees_labels else None
-            names = self.table.class_names if self.arm.sees_labels else ()
-            made: Source = ArraySource(data.pool, labels, inputs=self.table.inputs, class_names=names)
-        else:
-            shape = data.pool.shape[1:]
-            size = {"image_size": shape[0], "channels": shape[-1]} if len(shape) == 3 else {}
-            made = open_like(self.plugins, self.config.source, shape, size)
-            if self.arm.sees_labels and made.labels is None:
-                raise InputError(f"{made.describe()}: the arm {self.arm.name} learns from labels, and there are none.")
+        pool, fitted = self.seat.pool, self.seat.fitted
+        source = pool
+        if where != OWN:
+            shape = None if fitted is not None else pool.row_shape
+            wanted = like(self.config.data, pool.row_shape)
+            source = open_like(self.plugins, self.config.source, shape, wanted, pool.inputs)
+            if self.arm.sees_labels and source.labels is None:
+                raise InputError(
+                    f"{source.describe()}: the arm {self.arm.name} learns from labels, and there are none."
+                )
         batch = self.arm.train.values["batch_size"]
-        if len(made) < batch:
-            raise InputError(f"{made.describe()}: fewer rows than one batch of {batch:,}. Use --batch-size.")
-        return made
+        if fitted is not None:
+            return training_rows(fitted, source, batch)
+        if len(source) < batch:
+            raise InputError(
+                f"{source.describe()}: fewer rows than one batch of {batch:,}. Use a smaller --batch-size."
+            )
+        return source
 
-    def step_seconds(self, data: Draw) -> float:
-        """Measured time of a step, the mean over the parts of the pre-training.
-
-        Args:
-            data: a draw.
-        """
+    def step_seconds(self) -> float:
+        """Measured time of a step, the mean over the parts of the pre-training."""
         times = []
         for where in self.arm.pretrain:
-            source = self.source(where, data)
-            model = self._model(source, None, data.seed, 1000)
+            source = self.source(where)
+            model, _ = self._model(source, None, 1000)
             model.optimizer.build(model.trainable_variables)
-            train = {**self.arm.train.values, "epochs": 1, "seed": data.seed}
+            train = {**self.arm.train.values, "epochs": 1, "seed": self.seat.seed}
             times.append(measure(model, source, train, sizes(model), labels=self.arm.sees_labels).step_seconds)
         return float(np.mean(times))
 
-    def _model(self, source: Source, backbone: keras.Model | None, seed: int, steps: int) -> Any:
+    def _model(self, source: Source, backbone: keras.Model | None, steps: int) -> tuple[Any, tuple[int, int]]:
+        """The compiled pretrainer, and how its steps are cut: epochs, which only say how often a stage can change."""
         if self.arm.train.values["deterministic"]:
             backend.make_deterministic()
-        keras.utils.set_random_seed(seed)
+        keras.utils.set_random_seed(self.seat.seed)
         run = self.arm.run_config(self.config.data)
-        run = replace(run, train=replace(run.train, values={**run.train.values, "seed": seed}))
-        model = build_model(run, source, backbone)
-        model.set_total_steps(steps)
-        if model.stages > 1:
-            steps = max(steps // model.stages, 1)
-        model.compile(optimizer=make_optimizer(self.arm.train.values, steps))
-        return model
-
-    def _fit(self, model: Any, source: Source, seed: int, steps: int) -> float:
-        epochs = min(10, steps) if model.stages == 1 else max(min(10, steps), model.stages)
-        while steps % epochs:  # every step of the budget is done
-            epochs -= 1
-        epochs = max(epochs, model.stages)
-        batch = self.arm.train.values["batch_size"]
-        stream = batches(source, batch, seed, 0, steps, labels=self.arm.sees_labels)
+        run = replace(run, train=Part(None, {**run.train.values, "seed": self.seat.seed}))
+        views = "new" if self.seat.fitted is None else self.seat.copy()
+        model = build_model(run, source, backbone, views)
+        epochs = min(EPOCHS, steps) if model.stages == 1 else model.stages
         per_epoch = max(steps // epochs, 1)
+        model.set_total_steps(epochs * per_epoch)
+        model.compile(optimizer=make_optimizer(self.arm.train.values, epochs * per_epoch // model.stages))
+        return model, (epochs, per_epoch)
+
+    def _fit(self, model: Any, source: Source, plan: tuple[int, int]) -> float:
+        epochs, per_epoch = plan
+        batch = self.arm.train.values["batch_size"]
+        stream = batches(source, batch, self.seat.seed, 0, epochs * per_epoch, labels=self.arm.sees_labels)
         try:
             history = model.fit(steady(stream), steps_per_epoch=per_epoch, epochs=epochs, verbose=0, shuffle=False)
         finally:
@@ -190,11 +192,13 @@ class Kept:
         return facts
 
 
-def _sizes(backbone: keras.Model, model: keras.Model) -> dict[str, float]:
-    def count(network: keras.Model) -> int:
-        return int(sum(np.prod(variable.shape) for variable in network.trainable_weights))
+def count(network: keras.Model) -> int:
+    """How many numbers of a network can be trained.
 
-    return {"parameters": count(backbone), "trained": count(model)}
+    Args:
+        network: such as a backbone.
+    """
+    return int(sum(np.prod(variable.shape) for variable in network.trainable_weights))
 
 
 def _health(model: Any, data: Draw) -> dict[str, float]:
