@@ -70,8 +70,6 @@ class Record:
     @property
     def data(self) -> str:
         """What it learned from: a path or a name."""
-        if self.kind == "compare":
-            return str(self.config.get("data", ""))
         part = section(self.config, "data")
         return str(part.get("path") or part.get("name", ""))
 

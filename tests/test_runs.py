@@ -150,7 +150,7 @@ def test_which_end_of_a_metric_is_good() -> None:
 
 def test_a_name_of_two_figures_is_refused(root: Path) -> None:
     make(root, "both", test={"accuracy": 0.1}, validation={"accuracy": 0.2})
-    with pytest.raises(UsageError, match="can mean test.accuracy, validation.accuracy"):
+    with pytest.raises(UsageError, match=r"can mean test\.accuracy, validation\.accuracy"):
         registry.best(registry.scan(root), "accuracy")
 
 

@@ -36,7 +36,7 @@ SUMMARIES = {
     "compare": "Compare objectives with each other and with training from scratch: is it worth it?",
     "views": "Draw what the model is shown: examples and several draws of their views.",
     "runs": "List, show, rank, compare and remove the runs in a folder.",
-    "list": "List what is installed: objectives, backbones, preprocessors, strategies, tasks, datasets, recipes.",
+    "list": "List what is installed: objectives, backbones, strategies, tasks, datasets, recipes and so on.",
     "show": "Show a part or a whole plugin: options, facts, references, where its code is.",
     "cite": "List the papers behind a run or a part, to cite what you used.",
     "plugins": "List, check, install, uninstall and write plugins.",

@@ -167,11 +167,11 @@ def refuse_unknown(setting: Setting, parts: Mapping[str, RunConfig]) -> None:
         )
     name = key.rpartition(".")[2]
     if key.partition(".")[0] in ("train", name) and name in UNUSED:
-        raise errors.UsageError(f"'{name}' is no option of a comparison: the budget says how long arms train.")
-    if key in ("train.batch_size", "batch_size", "train.seed", "seed"):
         raise errors.UsageError(
-            f"'{name}' is the same for every arm. Say it with --{name.replace('_', '-')}s".rstrip("s")
+            f"'{name}' is no option of an arm: --budget says how long arms train, --seeds how often, all of them in float32."
         )
+    if key in ("train.batch_size", "batch_size"):
+        raise errors.UsageError("the batch size is the same for every arm. Say: --batch-size N")
     configs = [parts[arm]] if colon else list(parts.values())
     if not any(_has(config, key) for config in configs):
         config = configs[0]

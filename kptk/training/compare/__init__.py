@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kptk.comparing import ComparisonConfig, ComparisonRequest, read_comparison, resolve_comparison, to_toml
-from kptk.errors import InputError
+from kptk.errors import InputError, RunError
 from kptk.plugins import Plugins
 from kptk.request import Setting
 from kptk.runfolder import ENVIRONMENT, SUMMARY
@@ -206,7 +206,12 @@ def _run(
         for warning in warnings:
             reporter.line(f"Warning: {warning}")
         runner = Runner(config, folder, table, jobs, reporter)
-        failures = runner.run()
+        try:
+            failures = runner.run()
+        except KeyboardInterrupt:
+            raise RunError(
+                f"interrupted with {len(runner.grid.cells):,} cells done. Go on: kptk compare {folder.path}"
+            ) from None
         require_some(failures, runner.grid, config)
         summary = {
             "status": "incomplete" if failures else "done",

@@ -48,13 +48,15 @@ def draw_figure(summary: dict[str, Any], title: str) -> bytes:
     axes.set_xlim(-0.4, len(labels) - 0.6)
     axes.set_xlabel("labels per class")
     axes.set_ylabel("test accuracy, %")
-    axes.set_title(title, fontsize=11, loc="left")
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    if rows:
+        axes.legend(frameon=False, fontsize=9, loc="lower right")
+    lowest, highest = min((row["low"] for row in rows), default=0.0), max((row["high"] for row in rows), default=1.0)
+    axes.set_ylim(max(100 * lowest - 3, 0), min(100 * highest + 3, 101))  # few seeds have intervals beyond 0 and 100 %
     seeds = max((row["seeds"] for row in rows), default=0)
     note = f"mean and 95 % interval over {seeds} seeds" if seeds > 1 else "one seed, no interval"
-    axes.annotate(note, (0, 1.0), xycoords="axes fraction", fontsize=8, color="#555555", va="bottom")
+    axes.set_title(f"{title}\n{note}", fontsize=10, loc="left")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

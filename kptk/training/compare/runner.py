@@ -148,17 +148,18 @@ class Runner:
                     start_new_session=True,  # Ctrl-C is ours to handle
                 )
                 self._running.add(process)
-            assert process.stdout is not None
-            for text in process.stdout:
-                try:
-                    line = json.loads(text)
-                except ValueError:
-                    continue  # cut off by a kill
-                if "error" in line:
-                    error = line
-                else:
-                    yield line
-            code = process.wait()
+            with process:
+                assert process.stdout is not None
+                for text in process.stdout:
+                    try:
+                        line = json.loads(text)
+                    except ValueError:
+                        continue  # cut off by a kill
+                    if "error" in line:
+                        error = line
+                    else:
+                        yield line
+                code = process.wait()
             with self._lock:
                 self._running.discard(process)
         if code and not self._stopped:

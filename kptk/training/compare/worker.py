@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    threading.Thread(target=die_with_parent, daemon=True).start()
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # only our lines go to the parent
     try:
@@ -46,7 +46,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """End this process as soon as its standard input ends, which is when the parent is gone."""
     while os.read(0, 1024):  # not sys.stdin, whose lock would be missed when the interpreter ends
         pass
     os._exit(3)
