@@ -40,6 +40,7 @@ _PUBLIC = {
     "train": "kptk.training.api",
     "evaluate": "kptk.training.api",
     "compare": "kptk.training.compare",
+    "plan": "kptk.training.planning",
     "embed": "kptk.training.api",
     "finetune": "kptk.training.finetune_api",
     "predict": "kptk.training.finetune_api",
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from kptk.training.finetune_api import finetune as finetune
     from kptk.training.finetune_api import predict as predict
     from kptk.training.health import HealthCallback as HealthCallback
+    from kptk.training.planning import plan as plan
     from kptk.training.pretrainer import Pretrainer as Pretrainer
     from kptk.training.probes import ProbeCallback as ProbeCallback
     from kptk.training.receipt import transfer as transfer
