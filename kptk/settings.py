@@ -130,6 +130,12 @@ COMPARE: tuple[Option, ...] = (
     ),
     Option(name="batch_size", type=int, default=128, low=1, help="Examples a step of pre-training."),
     Option(name="finetune_steps", type=int, default=300, low=3, help="Steps on labelled rows; scratch has them too."),
+    Option(
+        name="ways",
+        type=str,
+        default="frozen,lp-ft",
+        help="How arms use labels: frozen, lp-ft, full-ft, knn, or a strategy's full id; the best on validation rows counts.",
+    ),
     Option(name="rates", type=str, default="0.001,0.0003", help="Learning rates that fine-tuning chooses among."),
     Option(
         name="scratch_rates",

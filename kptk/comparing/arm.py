@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kptk import errors, runfolder
-from kptk.comparing.config import ARM_KEYS, OWN, SCRATCH, UNUSED, WAYS, ArmConfig
+from kptk.comparing.config import ARM_KEYS, OWN, SCRATCH, UNUSED, WAYS, ArmConfig, parse_ways
 from kptk.config import Part, RunConfig, find_option, resolve
 from kptk.finetuning import usual_preprocessor
 from kptk.plugins import Plugins
@@ -36,6 +36,7 @@ class ArmBuilder:
         inputs: its kind of input.
         backbone: the network that an arm gets unless its table names one; empty for its recipe's.
         base: settings that hold for every arm.
+        ways: how arms use labels, with commas.
     """
 
     plugins: Plugins
@@ -44,6 +45,7 @@ class ArmBuilder:
     inputs: str
     backbone: str
     base: list[Setting]
+    ways: str
 
     def build(self, name: str, table: Mapping[str, Any]) -> tuple[ArmConfig, RunConfig]:
         """Resolve an arm.
@@ -74,9 +76,14 @@ class ArmBuilder:
             origin=str(origin or ""),
             pretrain=() if origin or objective == SCRATCH else tuple(table.get("pretrain", (OWN,))),
             share=float(table.get("share", 1.0)),
-            ways=tuple(table.get("ways", WAYS)),
+            ways=self._ways(table),
         )
         return arm, config
+
+    def _ways(self, table: Mapping[str, Any]) -> tuple[str, ...]:
+        """How the arm uses labels; a strategy must exist."""
+        ways = tuple(table["ways"]) if "ways" in table else parse_ways(self.ways)
+        return tuple(way if way in WAYS else self.plugins.find("strategy", way).id for way in ways)
 
     def _said(self, objective: str, table: Mapping[str, Any], origin: Path | None) -> Request:
         """What a configuration of this arm grows from."""

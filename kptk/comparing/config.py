@@ -15,9 +15,8 @@ OWN, SOURCE = "own", "source"
 """Where an arm pre-trains: on the rows of the comparison that are not tested, or on those of another data set."""
 ALL = 0
 """As a number of labels per class: every row."""
-WAYS = ("frozen", "lp-ft")
-"""How an arm uses its labels unless it says otherwise; the one that is better on validation rows counts."""
-HARNESS_WAYS = ("frozen", "lp-ft", "full-ft", "knn")
+WAYS = ("frozen", "lp-ft", "full-ft", "knn")
+"""The ways to use labels that the harness has itself; others are strategies of plugins."""
 ARM_KEYS = ("objective", "backbone", "preprocessor", "pretrain", "share", "ways", "settings")
 """What a table of an arm may say: the names of parts; ``pretrain``, a list of ``"own"`` and ``"source"``, one after the
 other; ``share``, the part of the budget that it gets; ``ways``, how labels are used (strategies by full id); options."""
@@ -50,7 +49,7 @@ class ArmConfig:
     origin: str = ""
     pretrain: tuple[str, ...] = (OWN,)
     share: float = 1.0
-    ways: tuple[str, ...] = WAYS
+    ways: tuple[str, ...] = ("frozen", "lp-ft")
 
     @property
     def scratch(self) -> bool:
@@ -149,6 +148,23 @@ def parse_labels(text: str) -> tuple[int, ...]:
     if not all(word == "all" or (word.isdigit() and int(word) > 0) for word in words):
         raise errors.bad_value("labels_per_class", "numbers of at least 1 and 'all', such as 1,5,10,all", text)
     return tuple(dict.fromkeys(ALL if word == "all" else int(word) for word in words))
+
+
+def parse_ways(text: str) -> tuple[str, ...]:
+    """Read ``"frozen,lp-ft,finetune/lora"``.
+
+    Args:
+        text: ways of the harness, and full ids of strategies.
+
+    Raises:
+        UsageError: if one is neither.
+    """
+    words = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not words or not all(word in WAYS or "/" in word for word in words):
+        raise errors.bad_value(
+            "ways", f"some of {', '.join(WAYS)} or full ids of strategies, such as finetune/lora", text
+        )
+    return words
 
 
 def parse_rates(name: str, text: str) -> tuple[float, ...]:

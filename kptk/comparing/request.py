@@ -69,7 +69,7 @@ def resolve_comparison(plugins: Plugins, request: ComparisonRequest) -> Comparis
     # Arms with an objective come first: the first one's backbone is everybody's unless one was named.
     for name in sorted(tables, key=lambda name: tables[name].get("objective") == SCRATCH):
         backbone = request.backbone or (next(iter(parts.values())).backbone.id if parts else "")
-        builder = ArmBuilder(plugins, request.settings, data, inputs, backbone, base)
+        builder = ArmBuilder(plugins, request.settings, data, inputs, backbone, base, values["ways"])
         arms[name], parts[name] = builder.build(name, tables[name])
     for setting in request.settings:
         refuse_unknown(setting, parts)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kptk import errors, settings
-from kptk.comparing.config import OWN, SCRATCH, SECTIONS, UNUSED, WAYS, ArmConfig, ComparisonConfig
+from kptk.comparing.config import OWN, SCRATCH, SECTIONS, UNUSED, ArmConfig, ComparisonConfig, parse_ways
 from kptk.config import Part
 from kptk.plugins import Plugins
 from kptk.request import PARTS, read_toml
@@ -102,7 +102,7 @@ def _arm(plugins: Plugins, name: str, table: Mapping[str, Any]) -> ArmConfig:
         origin=str(table.get("origin", "")),
         pretrain=tuple(table.get("pretrain", (OWN,))),
         share=float(table.get("share", 1.0)),
-        ways=tuple(table.get("ways", WAYS)),
+        ways=parse_ways(",".join(table["ways"])),
     )
 
 
