@@ -182,7 +182,7 @@ def test_data_without_a_test_part_gets_one_from_each_seed(tmp_path: Path) -> Non
     x, y = digits()
     config = small(saved(tmp_path / "d.npz", x, y))
     table = open_table(config)
-    assert table.test is None and table.test_rows == 75 and table.pool_rows == 225
+    assert table.test is None and table.test_rows == 90 and table.pool_rows == 210
     first, second = (table.draw(config, seed, 5) for seed in (0, 1))
     assert len(first.x) == 15
     assert not np.array_equal(first.test[0], second.test[0])

@@ -265,7 +265,7 @@ def test_the_command_line_says_what_it_found(data: str, tmp_path: Path, log: Pat
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert "contrastive\t" in stdout
-    assert "Accuracy on 75 test rows, seeds 0 to 1" in stdout
+    assert "Accuracy on 90 test rows, seeds 0 to 1" in stdout
     assert "Figure: " in stdout
     again = subprocess.run(command(str(tmp_path / "out"), "--seeds", "3"), capture_output=True, text=True, check=False)
     assert again.returncode == 2

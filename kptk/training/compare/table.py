@@ -18,7 +18,7 @@ from kptk.training.assemble import open_source
 from kptk.training.experiment import ALL, Draw, draw
 
 Array = NDArray[Any]
-TEST_SHARE = 0.25
+TEST_SHARE = 0.3
 """Of data without a test part of its own, the part that is tested at most."""
 CHUNK = 1024
 TRAITS = ("columns",)
