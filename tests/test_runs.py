@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from kptk import registry
+from kptk import figures, registry
 from kptk.cli.main import cli
 from kptk.errors import InputError, UsageError
 from kptk.runfolder import RunFolder
@@ -132,26 +132,26 @@ def test_names_are_paths_or_unique_ends(root: Path) -> None:
 
 def test_the_best_is_the_highest_accuracy_and_the_lowest_loss(root: Path) -> None:
     records = registry.scan(root)
-    assert [(r.name, v) for r, v in registry.best(records, "knn_accuracy")] == [("deep/er/new", 0.95), ("old", 0.9)]
+    assert [(r.name, v) for r, v in figures.best(records, "knn_accuracy")] == [("deep/er/new", 0.95), ("old", 0.9)]
     # The unfinished run has a last epoch, so it takes part.
-    assert [r.name for r, _ in registry.best(records, "loss")] == ["old", "deep/er/new", "half"]
-    assert [r.name for r, _ in registry.best(records, "loss", lowest=False)] == ["half", "deep/er/new", "old"]
-    assert [r.name for r, _ in registry.best(records, "accuracy")] == ["old"]  # the end of test.accuracy
+    assert [r.name for r, _ in figures.best(records, "loss")] == ["old", "deep/er/new", "half"]
+    assert [r.name for r, _ in figures.best(records, "loss", lowest=False)] == ["half", "deep/er/new", "old"]
+    assert [r.name for r, _ in figures.best(records, "accuracy")] == ["old"]  # the end of test.accuracy
     with pytest.raises(UsageError, match="Did you mean 'knn_accuracy'"):
-        registry.best(records, "knn_acuracy")
+        figures.best(records, "knn_acuracy")
 
 
 def test_which_end_of_a_metric_is_good() -> None:
     for metric in ("loss", "test.rmse", "chance_loss", "seconds", "val_mae"):
-        assert registry.lower_is_better(metric)
+        assert figures.lower_is_better(metric)
     for metric in ("knn_accuracy", "test.accuracy", "effective_rank", "f1", "test.r2", "closs_score"):
-        assert not registry.lower_is_better(metric)
+        assert not figures.lower_is_better(metric)
 
 
 def test_a_name_of_two_figures_is_refused(root: Path) -> None:
     make(root, "both", test={"accuracy": 0.1}, validation={"accuracy": 0.2})
     with pytest.raises(UsageError, match=r"can mean test\.accuracy, validation\.accuracy"):
-        registry.best(registry.scan(root), "accuracy")
+        figures.best(registry.scan(root), "accuracy")
 
 
 def test_runs_on_different_data_are_not_ranked_silently(root: Path) -> None:

@@ -3,9 +3,10 @@
     python benchmarks/plan/plan_accuracy.py                 # about half an hour on one core
     python benchmarks/plan/plan_accuracy.py --only 2
 
-For each configuration a plan measures a few steps at two batch sizes in a fresh process and predicts a run at a third one, which
-was not measured; then the run itself is started in a fresh process, whose wall time and peak memory the system tells. Exit code 1 if
-any ratio is off by more than a fifth. Times mean nothing while the machine has other work: the load is printed beside them.
+For each configuration a plan measures a few steps at two batch sizes in a fresh process and predicts a run at a third
+one, which was not measured; then the run itself is started in a fresh process, whose wall time and peak memory the
+system tells. Exit code 1 if any ratio is off by more than a fifth. Times mean nothing while the machine has other work:
+the load is printed beside them.
 """
 
 from __future__ import annotations

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from kptk import registry
+from kptk import figures, registry
 from kptk.cli.output import print_json, print_table
+from kptk.errors import UsageError
 from kptk.registry import Record
 
 ROOT = click.option(
@@ -86,13 +87,16 @@ def show_run(run: str, root: str, as_json: bool) -> None:
 
 @runs.command("best")
 @click.option("--by", "metric", metavar="METRIC", required=True, help="A figure, such as knn_accuracy or loss.")
-@click.option("--lowest/--highest", "lowest", default=None, help="Which is best; by default the metric's name says.")
+@click.option("--lowest", is_flag=True, help="The lowest is best; otherwise the metric's name says.")
+@click.option("--highest", is_flag=True, help="The highest is best.")
 @click.option("-n", "--count", type=click.IntRange(1), default=5, show_default=True, help="How many to show.")
 @ROOT
 @JSON
-def best_run(metric: str, lowest: bool | None, count: int, root: str, as_json: bool) -> None:
+def best_run(metric: str, lowest: bool, highest: bool, count: int, root: str, as_json: bool) -> None:
     """Rank the runs by a figure, the best first."""
-    ranked = registry.best(registry.scan(root), metric, lowest=lowest)
+    if lowest and highest:
+        raise UsageError("--lowest and --highest are opposites. Leave one out.")
+    ranked = figures.best(registry.scan(root), metric, lowest=True if lowest else False if highest else None)
     top = ranked[:count]
     if as_json:
         print_json([record.to_dict() | {"metric": metric, "value": value} for record, value in top])
@@ -111,10 +115,10 @@ def best_run(metric: str, lowest: bool | None, count: int, root: str, as_json: b
 def diff_runs(first: str, second: str, root: str, as_json: bool) -> None:
     """Show in what two runs differ: configuration, data and versions, results."""
     a, b = registry.find(root, first), registry.find(root, second)
-    config = registry.differences(a.config, b.config)
+    config = figures.differences(a.config, b.config)
     made_with = [
         row
-        for row in registry.differences(a.environment, b.environment)
+        for row in figures.differences(a.environment, b.environment)
         if row[0] in ("kptk", "python", "backend", "seed", "data.fingerprint", "data.rows", "origin.checksum")
         or row[0].startswith(PACKAGES)
     ]

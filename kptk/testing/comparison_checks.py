@@ -12,10 +12,8 @@ if TYPE_CHECKING:
 
 
 def arms_fit_together(subject: Subject) -> None:
-    """Every part that an arm names is offered by an installed plugin, parts fit, options and settings are known.
-
-    A comparison that leaves the data to the user is tried on the data of its objective's recipe.
-    """
+    """Every part that an arm names is offered by an installed plugin, parts fit, options and settings are known."""
+    # One that leaves the data to the user is tried on the data of its objective's recipe.
     assert subject.offer is not None
     spec = subject.spec
     recipes = subject.plugins.offers("recipe")
