@@ -19,6 +19,8 @@ MODEL = "model.keras"
 BACKBONE = "backbone.keras"
 PRETRAINER = "pretrainer.keras"
 REPORT = "report.html"
+EVALUATIONS = "evaluations.json"
+NAN_BATCH = "nan_batch.npz"
 
 
 class RunFolder:

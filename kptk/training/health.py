@@ -46,7 +46,15 @@ def effective_rank(features: NDArray[np.floating[Any]]) -> float:
     References:
         https://arxiv.org/abs/2210.02885, equation 1
     """
-    values = np.linalg.svd(features.astype(np.float64), compute_uv=False)
+    return entropy_rank(np.linalg.svd(features.astype(np.float64), compute_uv=False))
+
+
+def entropy_rank(values: NDArray[np.floating[Any]]) -> float:
+    """The exponential of the entropy of singular values.
+
+    Args:
+        values: singular values, shape ``(count,)``, each at least 0.
+    """
     total = values.sum()
     if not np.isfinite(total) or total <= 0:
         return 0.0
