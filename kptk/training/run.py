@@ -25,7 +25,7 @@ from kptk.training.checkpoint import Progress
 from kptk.training.feeding import steady
 from kptk.training.finish import Result as Result
 from kptk.training.finish import finish
-from kptk.training.health import HealthCallback
+from kptk.training.health import MAX_ROWS, HealthCallback
 from kptk.training.optimizer import make_optimizer
 from kptk.training.plan import Plan, measure, sizes
 from kptk.training.probes import ProbeCallback
@@ -217,7 +217,11 @@ class Run:
             *([RestoreMetrics(state)] if state is not None else []),
             KeepRandomState(),
             ShowProgress(start, per_epoch, advance),
-            HealthCallback(self.health_inputs(), stop_on_collapse=self.train["stop_on"] == "collapse"),
+            HealthCallback(
+                self.health_inputs(),
+                labels=self.health_labels(),
+                stop_on_collapse=self.train["stop_on"] == "collapse",
+            ),
             *self.probe_callbacks(),
             log,
             saver,
@@ -246,11 +250,18 @@ class Run:
         limit = max(options["limit"] // 2, 10)
         return [ProbeCallback(self.probe_source, every=options["every"], seed=self.train["seed"], limit=limit)]
 
-    def health_inputs(self) -> Any:
+    def health_rows(self) -> Any:
         """The fixed rows on which the health of the features is measured."""
-        count = min(len(self.source), 512)
-        rows = np.random.default_rng([self.train["seed"], 11]).choice(len(self.source), size=count, replace=False)
-        return self.source.read(rows)
+        count = min(len(self.source), MAX_ROWS)
+        return np.random.default_rng([self.train["seed"], 11]).choice(len(self.source), size=count, replace=False)
+
+    def health_inputs(self) -> Any:
+        """The inputs of `health_rows`."""
+        return self.source.read(self.health_rows())
+
+    def health_labels(self) -> Any:
+        """The labels of `health_rows`, if the objective learns from labels."""
+        return self.source.labels[self.health_rows()] if self.labels and self.source.labels is not None else None
 
     def _say_epoch(self, record: dict[str, Any]) -> None:
         parts = [f"epoch {record['epoch']}/{self.train['epochs']}"]
@@ -263,6 +274,8 @@ class Run:
             parts.append(f"kNN {100 * record['knn_accuracy']:.1f} %")
         parts.append(f"spread {_shown(record.get('feature_spread'), 2)}")
         parts.append(f"rank {_shown(record.get('effective_rank'), 1)}")
+        if record.get("gradient_norm") is not None:
+            parts.append(f"gradient {record['gradient_norm']:.3g}")
         parts.append(f"{record['images_per_second']:,.0f}/s")
         self.reporter.line("  ".join(parts))
 
