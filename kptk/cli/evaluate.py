@@ -117,7 +117,9 @@ def evaluate(run: str, data: str, part: str, as_json: bool, quiet: bool, robustn
         _evaluate_finetuned(plugins, run, data, part, options["on_bad_input"], as_json, quiet)
         return
     if part != "auto":
-        raise UsageError("--part is for fine-tuned models; an encoder is tested on the data's own test part, or on half.")
+        raise UsageError(
+            "--part is for fine-tuned models; an encoder is tested on the data's own test part, or on half."
+        )
     locate(plugins, data)
     from kptk.training import backend
 

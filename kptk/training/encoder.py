@@ -15,10 +15,11 @@ from kptk.finetuning import usual_preprocessor
 from kptk.plugins import Plugins, load_target
 from kptk.request import from_toml
 from kptk.runfolder import RunFolder
-from kptk.training.assemble import build_preprocessor, open_like, open_source
+from kptk.training.assemble import build_preprocessor, like, open_like, open_source
 from kptk.training.backbones import reinitialised
 from kptk.training.features import Encoder
 from kptk.training.origin import check_backbone, refuse_lambda
+from kptk.training.prepared import load_preprocessor
 from kptk.training.pretrainer import Pretrainer
 from kptk.training.saving import load_model
 from kptk.training.strategy import Strategy
@@ -38,6 +39,7 @@ class TrainedEncoder:
     def __init__(self, path: str | Path, plugins: Plugins | None = None) -> None:
         self.plugins = plugins or Plugins()
         self.config: RunConfig | None = None
+        self.fitted: Any = None
         self._views: Any = None
         if Path(path).suffix == ".keras":
             self._open_file(Path(path))
@@ -47,6 +49,7 @@ class TrainedEncoder:
         self.backbone = load_model(self.folder.backbone, self.plugins, compile=False)
         described = self.folder.read_json(runfolder.ENVIRONMENT).get("data", {})
         self.row_shape = tuple(described.get("row_shape", ()))
+        self.fitted = load_preprocessor(self.folder, self.plugins)
 
     def _open_file(self, path: Path) -> None:
         model = load_model(path, self.plugins, compile=False)
@@ -56,33 +59,35 @@ class TrainedEncoder:
         self.backbone = model
         if isinstance(model, Pretrainer):
             self.backbone, self._views = model.backbone, model.views
+            self.fitted = self._views if self._views is not None and self._views.fits else None
         check_backbone(self.backbone, str(path))
         self.row_shape = tuple(self.backbone.input_shape[1:])
 
-    def preprocessor(self, views: int = 1, seed: int = 0) -> Any:
-        """What prepares raw rows for the backbone: the run's own, or what recipes use for images; None for nothing.
+    def preprocessor(self, views: int = 0, seed: int = 0) -> Any:
+        """What prepares the rows: that of the run; for a plain model, what recipes use for images; None for nothing.
 
         Args:
-            views: how many views it makes of each row.
+            views: how many views it makes of each row; 0 for as many as the run's.
             seed: of the views.
         """
+        own = self.fitted if self.fitted is not None else self._views
+        if own is not None:
+            return own if not views else type(own).from_config(own.get_config() | {"views": views, "seed": seed})
         if self.config is not None:
-            return build_preprocessor(self.config.preprocessor, views, seed=seed)
-        if self._views is not None:
-            config = self._views.get_config()
-            return type(self._views).from_config(config | {"views": views, "seed": seed})
+            return build_preprocessor(self.config.preprocessor, views or self.config.views, seed=seed)
         offer = usual_preprocessor(self.plugins, "image") if len(self.row_shape) == 3 else None
-        return load_target(offer)(views=views, seed=seed) if offer else None  # type: ignore[operator]
+        return load_target(offer)(views=views or 1, seed=seed) if offer else None  # type: ignore[operator]
 
     def pretraining_rows(self) -> Source:
-        """Open the rows that the run was trained on.
+        """Open the rows that the run was trained on, as the encoder takes them.
 
         Raises:
             InputError: if they cannot be read, or a file does not say what they were.
         """
         if self.config is None:
             raise InputError("a model file does not say what it was trained on.")
-        return open_source(self.config.data, self.config.train.values["seed"])
+        source = open_source(self.config.data, self.config.train.values["seed"])
+        return source if self.fitted is None else self.fitted.prepared(source)
 
     def run(self) -> Encoder:
         """The trained encoder."""
@@ -108,10 +113,17 @@ class TrainedEncoder:
         Raises:
             InputError: if the data cannot be used or has another shape.
         """
+        inputs = ""
         wanted: dict[str, Any] = {"on_bad_input": on_bad_input}
-        if len(self.row_shape) == 3:
+        if self.config is not None:
+            assert self.config.data.offer is not None
+            inputs = self.config.data.offer.spec.inputs
+            wanted = like(self.config.data, self.row_shape) | wanted
+        elif len(self.row_shape) == 3:
             wanted |= {"image_size": self.row_shape[0], "channels": self.row_shape[-1]}
-        return open_like(self.plugins, data, self.row_shape, wanted)
+        if self.fitted is None:
+            return open_like(self.plugins, data, self.row_shape, wanted, inputs)
+        return self.fitted.prepared(open_like(self.plugins, data, None, wanted, inputs))
 
 
 def raw_features(source: Source, batch_size: int = 1024) -> np.ndarray[Any, np.dtype[np.float32]]:

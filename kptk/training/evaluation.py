@@ -132,7 +132,7 @@ def evaluate(
     with reporter.progress("Evaluating", len(ENCODERS) * len(chosen)) as advance:
         for name in ENCODERS:
             network = networks[name]
-            read = raw_features if network is None else _extractor(network)
+            read = _raw(encoder.preprocessor(), train) if network is None else _extractor(network)
             features = [read(part) for part in (train, test)]
             if not all(np.isfinite(part).all() for part in features):
                 raise InputError(f"the features of encoder '{name}' are not finite; the run of {run} diverged.")
@@ -203,6 +203,10 @@ def _with_labels(options: Options, train: Source, *, asked: bool) -> Options:
     return options
 
 
+def _raw(preprocessor: Any, train: Source) -> Callable[[Source], Any]:
+    return raw_features if preprocessor is None else lambda source: preprocessor.raw_features(train, source)
+
+
 def _extractor(encoder: Encoder) -> Callable[[Source], Any]:
     return lambda source: extract(encoder, source)
 
@@ -215,9 +219,7 @@ def _views(encoder: TrainedEncoder, seed: int) -> Callable[[Any], tuple[Any, Any
 
     def draw(rows: Any) -> tuple[Any, Any]:
         parts = [layer(rows[start : start + BATCH])[:2] for start in range(0, len(rows), BATCH)]
-        first, second = (
-            np.concatenate([keras.ops.convert_to_numpy(part[view]) for part in parts]) for view in (0, 1)
-        )
+        first, second = (np.concatenate([keras.ops.convert_to_numpy(part[view]) for part in parts]) for view in (0, 1))
         return first, second
 
     return draw

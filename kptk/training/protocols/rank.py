@@ -34,9 +34,7 @@ def measure(frozen: Frozen, options: Options) -> Iterator[Score]:
         return entropy_rank(np.sqrt(np.maximum(np.linalg.eigvalsh(product), 0.0)))
 
     value = rank(np.arange(len(features)))
-    low, high = interval.of_halves(
-        rank, len(features), value, frozen.seed, halves=100 if most <= QUICK else 20
-    )
+    low, high = interval.of_halves(rank, len(features), value, frozen.seed, halves=100 if most <= QUICK else 20)
     yield frozen.score(
         "rank",
         value,

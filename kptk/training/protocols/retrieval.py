@@ -28,9 +28,7 @@ def measure(frozen: Frozen, options: Options) -> Iterator[Score]:
     asked = np.arange(len(frozen.test))
     if len(asked) > QUERIES:
         asked = np.sort(np.random.default_rng([frozen.seed, 47]).choice(len(asked), QUERIES, replace=False))
-    relevant = ranked_relevance(
-        frozen.test[asked], frozen.test_labels[asked], frozen.train, frozen.train_labels
-    )
+    relevant = ranked_relevance(frozen.test[asked], frozen.test_labels[asked], frozen.train, frozen.train_labels)
     known = relevant.any(axis=1)  # a class that nothing was kept of cannot be found
     relevant = relevant[known]
     words = f"{len(relevant):,} test rows ask, {len(frozen.train):,} labelled rows are ranked by cosine"
