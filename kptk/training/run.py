@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from kptk import assembly, runfolder
 from kptk.config import RunConfig, resolve
