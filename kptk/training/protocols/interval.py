@@ -49,6 +49,10 @@ def of_draws(values: NDArray[Any], seed: int = 0) -> Interval:
     """
     values = np.asarray(values, dtype=np.float64)
     draws, rows = values.shape
+    if values.min() == values.max() and values.max() in (0.0, 1.0):
+        # Rows that are all right, or all wrong, leave the bootstrap without a width: the exact binomial bound has one.
+        bound = float(((1 - LEVEL) / 2) ** (1 / rows))
+        return (bound, 1.0) if values.max() else (0.0, 1.0 - bound)
     rng = np.random.default_rng([seed, 41])
     means = []
     for start in range(0, RESAMPLES, CHUNK):

@@ -17,6 +17,7 @@ from kptk.runfolder import RunFolder
 from kptk.training.plan import duration
 from kptk.training.report import facts
 from kptk.training.report.document import Document, Sections, make_sections, render_document
+from kptk.training.report.evaluations import with_interval
 from kptk.training.report.html import Html, command, details, join, number, percent, table, tag
 from kptk.training.report.lines import Chart, Point, Series, draw_lines
 from kptk.training.reporter import Reporter
@@ -109,10 +110,17 @@ def banner(page: ComparisonPage) -> Html:
     verdicts = page.summary.get("verdicts") or [f"{len(page.cells):,} cells are finished; there is no verdict yet."]
     sentences = [tag("p", sentence) for sentence in verdicts]
     failures = page.summary.get("failures") or ()
-    sentences += [tag("p", f"Failed: {f if isinstance(f, str) else json.dumps(f)}") for f in failures]
+    sentences += [tag("p", f"Failed: {_failure(f)}") for f in failures]
     sign = tag("span", "✓" if done else "!", class_="sign", aria_hidden="true")
     word = tag("strong", "Done" if done else "Not complete")
     return tag("div", sign, tag("div", word, *sentences), class_=f"verdict {'good' if done else 'warn'}", role="status")
+
+
+def _failure(found: Any) -> str:
+    if not isinstance(found, dict):
+        return str(found)
+    arms = ", ".join(found.get("arms", ()))
+    return f"{arms}, seed {found.get('seed', '?')}: {found.get('error', 'unknown')}. Log: {found.get('log', 'none')}"
 
 
 def _place(labels: Any) -> str:
@@ -156,9 +164,9 @@ def efficiency(page: ComparisonPage) -> Html:
     )
     cells: dict[str, dict[str, str]] = {}
     for r in rows:
-        text = percent(r["mean"])
+        text: str = percent(r["mean"])
         if r["seeds"] > 1:
-            text += f" [{100 * r['low']:.1f}, {100 * r['high']:.1f}]"
+            text = with_interval(text, f"[{100 * r['low']:.1f}, {100 * r['high']:.1f}]")
         cells.setdefault(_named(r["arm"]), {})[_place(r["labels_per_class"])] = text
     listed = [(name, *(by.get(place, "–") for place in order)) for name, by in cells.items()]
     most = max(r["seeds"] for r in rows)
@@ -289,7 +297,7 @@ def render_comparison(path: Path, reporter: Reporter) -> str:
         reporter: hears what could not be made.
     """
     page = ComparisonPage(path)
-    arms = list(dict.fromkeys(cell["arm"].partition("/")[0] for cell in page.cells))
+    arms = list(dict.fromkeys(_named(r["arm"]) for r in page.accuracy if not r.get("control")))
     return render_document(
         Document(
             title=f"Comparison of {', '.join(arms)}",

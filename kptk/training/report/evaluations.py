@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kptk.settings import PROTOCOLS
 from kptk.training.evaluation_file import read
-from kptk.training.report.html import Html, join, table, tag
+from kptk.training.report.html import Html, details, join, table, tag
 
 if TYPE_CHECKING:
     from kptk.training.report.page import Page
@@ -27,25 +28,43 @@ def evaluation(page: Page) -> Html | None:
 
 
 def _block(data: str, found: dict[str, Any]) -> Html:
-    results = found["results"]
+    results = in_order(found["results"])
     warnings = [remark for remark in found.get("remarks", ()) if remark.startswith("Warning")]
     notes = [remark for remark in found.get("remarks", ()) if not remark.startswith("Warning")]
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for result in results:
         rows.setdefault((result["protocol"], label(result)), {})[result["encoder"]] = result
-    cells = [
-        [name, *(figure(by.get(encoder)) for encoder in ENCODERS), next(iter(by.values())).get("words", "")]
-        for (_, name), by in rows.items()
+    cells = [[name, *(figure(by.get(encoder)) for encoder in ENCODERS)] for (_, name), by in rows.items()]
+    caption = f"On {data}, {found.get('when', '')}; seed {results[0]['seed']}. In brackets 95 % intervals."
+    firsts = [(name, next(iter(by.values()))) for (_, name), by in rows.items()]
+    how = [
+        tag("li", tag("strong", f"{name}: "), f"{one.get('words', '')}; {one['test']:,} rows tested", _learned(one))
+        for name, one in firsts
     ]
-    caption = (
-        f"On {data}, {found.get('when', '')}: {found['data']}; seed {results[0]['seed']}. In brackets 95 % intervals."
-    )
     return join(
         (
             *(tag("p", remark, class_="warning") for remark in warnings),
-            table(caption, ["Figure", *ENCODERS.values(), "Protocol"], cells),
-            *(tag("p", remark, class_="note") for remark in notes),
+            table(caption, ["Figure", *ENCODERS.values()], cells),
+            details(
+                "How each figure was made", tag("p", found["data"], class_="note"), tag("ul", *how, class_="plain")
+            ),
+            *(tag("p", remark, class_="note after") for remark in notes),
         )
+    )
+
+
+def _learned(one: dict[str, Any]) -> str:
+    return f", {one['train']:,} labelled rows to learn from or to search" if one["train"] else ""
+
+
+def in_order(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Scores in the order of the protocols, whichever was measured first.
+
+    Args:
+        results: scores as dictionaries.
+    """
+    return sorted(
+        results, key=lambda r: PROTOCOLS.index(r["protocol"]) if r["protocol"] in PROTOCOLS else len(PROTOCOLS)
     )
 
 
@@ -82,5 +101,15 @@ def figure(result: dict[str, Any] | None) -> str:
         return "–"
     value, low, high = (result[key] for key in ("value", "low", "high"))
     if result["metric"] in PLAIN:
-        return f"{value:.2f} [{low:.2f}, {high:.2f}]"
-    return f"{100 * value:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+        return with_interval(f"{value:.2f}", f"[{low:.2f}, {high:.2f}]")
+    return with_interval(f"{100 * value:.1f} %", f"[{100 * low:.1f}, {100 * high:.1f}]")
+
+
+def with_interval(value: str, ends: str) -> Html:
+    """A figure with its interval, which never break inside.
+
+    Args:
+        value: the figure.
+        ends: the interval.
+    """
+    return join((tag("span", value, class_="figure"), " ", tag("span", ends, class_="ends")))

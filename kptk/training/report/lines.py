@@ -38,11 +38,13 @@ class Series:
         name: what it is.
         points: its values, from left to right.
         dashed: whether it is something to compare with only.
+        colour: number of its colour, so that it has the same one in several charts; None for its place in the chart.
     """
 
     name: str
     points: Sequence[Point]
     dashed: bool = False
+    colour: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class Chart:
         show: how a value is written.
         floor: the vertical axis never reaches below.
         ceiling: nor above.
+        small: whether it stands beside others, so that its letters must be larger.
     """
 
     title: str
@@ -66,6 +69,12 @@ class Chart:
     show: Callable[[float], str]
     floor: float | None = None
     ceiling: float | None = None
+    small: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the drawing."""
+        return (400, 250) if self.small else (WIDTH, HEIGHT)
 
     def in_words(self) -> str:
         """The chart for those who do not see it."""
@@ -92,46 +101,48 @@ def draw_lines(chart: Chart) -> Html:
     if high - low < 1e-9:
         low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
     rows = ticks(low, high, 5)
-    xs = [x for x, _ in chart.places] or [point.x for point in points]
+    width, height = chart.size
+    xs = [x for x, _ in chart.places] + [point.x for point in points]
     first, span = min(xs), max(max(xs) - min(xs), 1e-9)
-    inset = 22 if len(set(xs)) > 1 else (WIDTH - LEFT - RIGHT) / 2
+    inset = 22 if len(set(xs)) > 1 else (width - LEFT - RIGHT) / 2
 
     def x(value: float) -> float:
-        return round(LEFT + inset + (WIDTH - LEFT - RIGHT - 2 * inset) * (value - first) / span, 1)
+        return round(LEFT + inset + (width - LEFT - RIGHT - 2 * inset) * (value - first) / span, 1)
 
     def y(value: float) -> float:
         value = min(max(value, rows[0]), rows[-1])
-        return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - rows[0]) / (rows[-1] - rows[0]), 1)
+        return round(height - BOTTOM - (height - TOP - BOTTOM) * (value - rows[0]) / (rows[-1] - rows[0]), 1)
 
     svg = tag(
         "svg",
         *_axes(chart, rows, x, y),
         *(_series(chart, one, index, x, y) for index, one in enumerate(chart.series)),
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        viewBox=f"0 0 {width} {height}",
         role="img",
         aria_label=chart.in_words(),
-        class_="chart wide",
+        class_="chart" if chart.small else "chart wide",
     )
     keys = [
-        tag("li", tag("span", class_=f"key {_colour(i)}{' dashed' if s.dashed else ''}", aria_hidden="true"), s.name)
+        tag("li", tag("span", class_=f"key {_colour(s, i)}{' dashed' if s.dashed else ''}", aria_hidden="true"), s.name)
         for i, s in enumerate(chart.series)
     ]
     return join((svg, tag("ul", *keys, class_="keys")))
 
 
-def _colour(index: int) -> str:
-    return f"c{index % COLOURS}"
+def _colour(one: Series, index: int) -> str:
+    return f"c{(index if one.colour is None else one.colour) % COLOURS}"
 
 
 def _axes(chart: Chart, rows: list[float], x: Callable[[float], float], y: Callable[[float], float]) -> list[Html]:
+    width, height = chart.size
     parts = []
     for value in rows:
-        parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y(value), y2=y(value), class_="grid"))
+        parts.append(tag("line", x1=LEFT, x2=width - RIGHT, y1=y(value), y2=y(value), class_="grid"))
         parts.append(tag("text", chart.show(value), x=LEFT - 7, y=y(value) + 4, class_="axis", text_anchor="end"))
     for place, name in chart.places:
-        parts.append(tag("text", name, x=x(place), y=HEIGHT - BOTTOM + 18, class_="axis", text_anchor="middle"))
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(tag("text", chart.x_name, x=middle, y=HEIGHT - 6, class_="axis", text_anchor="middle"))
+        parts.append(tag("text", name, x=x(place), y=height - BOTTOM + 18, class_="axis", text_anchor="middle"))
+    middle = (LEFT + width - RIGHT) / 2
+    parts.append(tag("text", chart.x_name, x=middle, y=height - 6, class_="axis", text_anchor="middle"))
     return parts
 
 
@@ -149,4 +160,4 @@ def _series(chart: Chart, one: Series, index: int, x: Callable[[float], float], 
             parts.append(tag("line", x1=across, x2=across, y1=y(p.low), y2=y(p.high), class_="span"))
         if len(one.points) <= 40:
             parts.append(tag("circle", tag("title", said), cx=across, cy=y(p.y), r=4, class_="dot"))
-    return tag("g", *parts, class_=f"series {_colour(index)}{' dashed' if one.dashed else ''}")
+    return tag("g", *parts, class_=f"series {_colour(one, index)}{' dashed' if one.dashed else ''}")

@@ -199,7 +199,7 @@ def health(page: Page) -> Html:
                 "p",
                 "A falling loss does not show that features are of use: they can still become the same for every input.",
             ),
-            tag("p", "Both curves should stay well above their dashed line; a rise that levels off is usual."),
+            tag("p", "Spread and rank should stay well above their dashed line; a rise that levels off is usual."),
             class_="read",
         ),
     ]
@@ -231,7 +231,7 @@ KNOWN = {
     *("knn_accuracy", "feature_spread", "effective_rank", "gradient_norm"),
 }
 """Keys of the log that every run has, or that have a chart of their own."""
-ACRONYMS = {"mae", "mse", "psnr", "ssim"}
+ACRONYMS = {"mae": "MAE", "mse": "MSE", "psnr": "PSNR", "ssim": "SSIM", "f1": "F1", "knn": "kNN", "auroc": "AUROC"}
 
 
 def further(records: list[dict[str, Any]]) -> list[str]:
@@ -253,8 +253,8 @@ def words(key: str) -> str:
         >>> words("psnr"), words("positive_share")
         ('PSNR', 'Positive share')
     """
-    text = " ".join(part.upper() if part in ACRONYMS else part for part in key.split("_"))
-    return text[:1].upper() + text[1:]
+    text = " ".join(ACRONYMS.get(part, part) for part in key.split("_"))
+    return text if text.startswith("kNN") else text[:1].upper() + text[1:]
 
 
 COLUMNS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (

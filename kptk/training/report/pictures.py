@@ -118,7 +118,7 @@ def feature_map(page: Page) -> Html:
     if sample.labels is not None and not sample.separate:
         use = "" if page.run.labels else " Their labels colour this picture and were not used in training."
     note = (
-        f"Features of {sample.protocol} by principal components (PCA) fitted to the same rows; the two axes "
+        f"Principal components (PCA) of the features, fitted to the same rows: {sample.protocol}. The two axes "
         f"keep {percent(share)} of the variance.{use} What overlaps here may still be apart in all "
         f"{sample.features.shape[1]:,} dimensions."
     )

@@ -11,10 +11,11 @@ from typing import Any
 from kptk import runfolder
 from kptk.request import read_toml
 from kptk.runfolder import RunFolder
+from kptk.settings import PROTOCOLS
 from kptk.training.evaluation_file import read
 from kptk.training.plan import duration
 from kptk.training.report.document import Document, Sections, make_sections, render_document
-from kptk.training.report.evaluations import figure, label
+from kptk.training.report.evaluations import figure, in_order, label
 from kptk.training.report.html import Html, command, join, number, percent, table, tag
 from kptk.training.report.lines import Chart, Point, Series, draw_lines
 from kptk.training.report.parts import KNOWN, words
@@ -101,8 +102,8 @@ def scores(page: SeveralPage) -> Html:
     rows = []
     for one in page.runs:
         summary = one.summary
-        tests = {f"{key} (test)": value for key, value in (summary.get("test") or {}).items() if key != "loss"}
-        found = ", ".join(f"{words(k)} {percent(v) if k.split()[0] in SHARES else number(v)}" for k, v in tests.items())
+        tests = {key: value for key, value in (summary.get("test") or {}).items() if key != "loss"}
+        found = ", ".join(f"{words(k)} {percent(v) if k in SHARES else number(v)}" for k, v in tests.items())
         rows.append(
             (
                 one.name,
@@ -133,51 +134,71 @@ def evaluations(page: SeveralPage) -> Html | None:
         page: the runs.
     """
     kept = {one.name: read(one.folder) for one in page.runs}
-    blocks = []
+    blocks: list[Html] = []
     for data in dict.fromkeys(data for found in kept.values() for data in found):
         columns: dict[str, dict[str, str]] = {}
-        order: dict[str, None] = {}
+        rows_of: dict[str, set[tuple[Any, ...]]] = {}
+        order: dict[tuple[str, str], None] = {}
         for name, found in kept.items():
-            for result in found.get(data, {}).get("results", ()):
-                shown = name if result["encoder"] == "run" else f"{name}, {result['encoder']}"
-                if result["encoder"] == "raw":
-                    shown = "raw inputs"
+            for result in in_order(found.get(data, {}).get("results", [])):
+                shown = name if result["encoder"] == "run" else f"{name}, random"
+                shown = "raw inputs" if result["encoder"] == "raw" else shown
                 columns.setdefault(shown, {})[label(result)] = figure(result)
-                order.setdefault(label(result))
-        columns = dict(sorted(columns.items(), key=lambda item: (item[0] == "raw inputs", ", random" in item[0])))
-        rows = [(what, *(by.get(what, "–") for by in columns.values())) for what in order]
+                order.setdefault((result["protocol"], label(result)))
+                rows_of.setdefault(label(result), set()).add((result["train"], result["test"], result["seed"]))
+        columns = dict(
+            sorted(columns.items(), key=lambda item: (item[0] == "raw inputs", item[0].endswith(", random")))
+        )
+        listed = sorted(order, key=lambda pair: PROTOCOLS.index(pair[0]) if pair[0] in PROTOCOLS else len(PROTOCOLS))
+        rows = [(what, *(by.get(what, "–") for by in columns.values())) for _, what in listed]
         blocks.append(table(f"On {data}; 95 % intervals in brackets", ("Figure", *columns), rows))
+        uneven = [what for what, used in rows_of.items() if len(used) > 1]
+        if uneven:
+            said = f"Not measured on the same rows, so not to be compared: {', '.join(uneven)}."
+            blocks.append(tag("p", said, class_="warning"))
     return join(blocks) if blocks else None
 
 
 def curves(page: SeveralPage) -> Html | None:
-    """Every figure that at least one run logged, over the epochs, a line a run.
+    """Every figure that at least one run logged, over the epochs, a line a run; each kind of run by itself.
 
     Args:
         page: the runs.
     """
+    kinds = list(dict.fromkeys(one.kind for one in page.runs))
+    blocks = []
+    for kind in kinds:
+        figures = _curves([(index, one) for index, one in enumerate(page.runs) if one.kind == kind])
+        if figures:
+            heading = tag("h3", kind.capitalize(), class_="next") if len(kinds) > 1 else None
+            blocks += [heading, tag("div", *figures, class_="charts")]
+    return join(blocks) if blocks else None
+
+
+def _curves(runs: Sequence[tuple[int, One]]) -> list[Html]:
     keys = list(CURVES)
-    keys += [k for one in page.runs for record in one.records for k in record if k not in KNOWN and k != "stage"]
+    keys += [k for _, one in runs for record in one.records for k in record if k not in KNOWN and k != "stage"]
     figures = []
     for key in dict.fromkeys(keys):
         factor = 100 if key in SHARES else 1
         series = []
-        for one in page.runs:
+        for index, one in runs:
             points = [Point(x=r["epoch"], y=factor * r[key]) for r in one.records if r.get(key) is not None]
             if points:
-                series.append(Series(name=one.name, points=points))
+                series.append(Series(name=one.name, points=points, colour=index))
         if not series:
             continue
         title = words(key.removeprefix("val_")) + (", validation rows" if key.startswith("val_") else "")
         chart = Chart(
-            title=title + (" in per cent" if factor == 100 else ""),
+            title=title + (", %" if factor == 100 else ""),
             series=series,
             x_name="epoch",
             places=_epochs(max(point.x for one in series for point in one.points)),
             show=_short,
+            small=True,
         )
         figures.append(tag("figure", tag("h3", chart.title), draw_lines(chart)))
-    return tag("div", *figures, class_="charts") if figures else None
+    return figures
 
 
 def _epochs(last: float) -> list[tuple[float, str]]:
@@ -196,14 +217,23 @@ def differences(page: SeveralPage) -> Html | None:
     Args:
         page: the runs.
     """
-    flat = [_flat(one.config) for one in page.runs]
+    blocks = []
+    for kind in dict.fromkeys(one.kind for one in page.runs):
+        runs = [one for one in page.runs if one.kind == kind]
+        if len(runs) > 1:
+            blocks.append(_differences(runs, kind))
+    return join(blocks) if blocks else None
+
+
+def _differences(runs: Sequence[One], kind: str) -> Html:
+    flat = [_flat(one.config) for one in runs]
     keys = [
         key for key in dict.fromkeys(k for table_of in flat for k in table_of) if len({_text(f, key) for f in flat}) > 1
     ]
     if not keys:
-        return tag("p", "The configurations are the same.", class_="note")
+        return tag("p", f"The configurations are the same ({kind}).", class_="note")
     rows = [(key, *(_text(f, key) for f in flat)) for key in keys]
-    return table("Options that are not the same everywhere", ("Option", *(one.name for one in page.runs)), rows)
+    return table(f"Options that differ ({kind})", ("Option", *(one.name for one in runs)), rows)
 
 
 def _flat(table_of: dict[str, Any], prefix: str = "") -> dict[str, Any]:
