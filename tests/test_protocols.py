@@ -27,7 +27,9 @@ from kptk.training.robustness import folded
 ORACLES = Path(__file__).parent / "data" / "align_uniform_oracles.npz"
 
 
-def blobs(rows: int, classes: int = 3, dim: int = 6, apart: float = 1.2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def blobs(
+    rows: int, classes: int = 3, dim: int = 6, apart: float = 1.2, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     labels = np.arange(rows) % classes
     centres = np.random.default_rng(99).normal(size=(classes, dim))
@@ -137,9 +139,9 @@ def test_few_labels_draw_nested_rows_and_average_over_draws() -> None:
 
 def test_few_labels_that_are_not_there_are_refused() -> None:
     labels, names = np.array([0, 0, 0, 1]), ("cat", "dog")
-    with pytest.raises(UsageError, match="'dog' has 1. Received: 2"):
+    with pytest.raises(UsageError, match=r"'dog' has 1\. Received: 2"):
         few_label.check(labels, names, Options(labels_per_class=(1, 2)))
-    with pytest.raises(UsageError, match="at least 1. Received: 0"):
+    with pytest.raises(UsageError, match=r"at least 1\. Received: 0"):
         few_label.check(labels, names, Options(labels_per_class=(0,)))
     with pytest.raises(UsageError, match="`draws` must be at least 1"):
         few_label.check(labels, names, Options(labels_per_class=(1,), draws=0))
@@ -235,7 +237,7 @@ def dense(seed: int = 0) -> keras.Model:
 
 def test_lp_ft_starts_at_the_linear_probe_and_leaves_the_encoder_alone() -> None:
     encoder = Encoder(dense(), None)
-    (train, y), _ = blobs(150), None
+    train, _ = blobs(150)
     given = frozen(encoder=encoder)
     given.train, given.test = (np.asarray(encoder(x)) for x in (train, blobs(120, seed=1)[0]))
     tuned = Tuned(encoder, folded(given.head, 3))

@@ -70,7 +70,7 @@ def to_request(flags: dict[str, Any]) -> Request:
     ]
     if flags.get("on_bad_input"):
         settings.append(Setting("data.on_bad_input", flags["on_bad_input"], text=True))
-    if flags.get("stop_on"):
+    if flags.get("stop_on") is not None:
         settings.append(Setting("train.stop_on", stop_on(flags["stop_on"]), text=True))
     settings += [parse_setting(text) for text in flags.get("options", ())]
     names = {part: flags[part] for part in PART_FLAGS if flags.get(part)}

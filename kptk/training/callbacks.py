@@ -128,7 +128,8 @@ class Checkpoints(RunCallback):
         """Write a checkpoint; stop if that was asked for during the last step."""
         del epoch
         if self.stop_on_nan and logs and math.isnan(logs.get("feature_spread", 0.0)):
-            # The last step spoilt the weights; the loss would show it one step later.
+            # Spoilt weights need not show in the loss: one that compares directions can stay at its chance level.
+            self.model.stop_training = True
             self.diverged = True
         late = time.monotonic() - self._written[1] >= self.seconds
         if (late or self.interrupted) and not self.in_mid_epoch:

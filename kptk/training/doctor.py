@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kptk.training.health import COLLAPSED_RANK, COLLAPSED_SPREAD
+from kptk.training.health import COLLAPSED_RANK, COLLAPSED_SPREAD, LEARNED_SHARE
 
 AT_CHANCE = 0.01
 """A loss within this share of its chance level has learned nothing that the objective measures."""
@@ -61,9 +61,10 @@ def diagnose(
         What was found, gravest first; empty for a run that looks well.
     """
     checks = [_nan(records), _collapse(records)]
-    if loss_measures_learning:
+    lost = checks[0] is not None
+    if loss_measures_learning and not lost:
         checks += [_chance(records, chance), _rising(records)]
-    checks += [_gradient(records), _narrow(records, most_rank), _accuracy(records)]
+    checks += [None if lost else _gradient(records), _narrow(records, most_rank), _accuracy(records)]
     return [finding for finding in checks if finding is not None]
 
 
@@ -73,15 +74,16 @@ def _known(records: Sequence[dict[str, Any]], key: str) -> tuple[list[int], list
 
 
 def _nan(records: Sequence[dict[str, Any]]) -> Finding | None:
-    first = next((r["epoch"] for r in records if "loss" in r and r["loss"] is None), None)
-    if first is None:
+    keys = {"loss": "the loss is not a number", "feature_spread": "the features are not finite"}
+    lost = [(r["epoch"], said) for r in records for key, said in keys.items() if key in r and r[key] is None]
+    if not lost:
         return None
+    first, said = lost[0]
     _, norms = _known(records, "gradient_norm")
     grew = len(norms) > 1 and norms[-1] > EXPLODING * float(np.median(norms[:-1]))
     return Finding(
         name="Diverged",
-        seen=f"the loss is not a number from epoch {first}"
-        + (f"; the gradient norm had grown to {norms[-1]:.3g}" if grew else ""),
+        seen=f"{said} from epoch {first}" + (f"; the gradient norm had grown to {norms[-1]:.3g}" if grew else ""),
         cause="steps that are too large" if grew else "steps that are too large, or rows that are no numbers",
         remedy="kptk replay RUN says which; a smaller learning rate, or -o train.clip_norm=1",
     )
@@ -122,7 +124,8 @@ def _rising(records: Sequence[dict[str, Any]]) -> Finding | None:
         return None
     best = int(np.argmin(losses))
     fallen, risen = losses[0] - losses[best], losses[-1] - losses[best]
-    if best == 0 or risen <= WORSE_LOSS * fallen or risen <= 0:
+    learned = fallen > LEARNED_SHARE * abs(losses[0])  # a loss that hovers goes up and down and has not risen
+    if not learned or risen <= WORSE_LOSS * fallen:
         return None
     return Finding(
         name="Loss rises",

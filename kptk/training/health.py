@@ -111,9 +111,12 @@ def judge(
     last = losses[-1] if losses else first_loss
     against = f", chance is {chance:.3f}" if chance is not None else ""
     if not math.isfinite(last) or (spread is not None and not math.isfinite(spread)):
+        what = f"the loss became {last}"
+        if math.isfinite(last):
+            what = f"the features are not finite numbers, whatever the loss says ({last:.3f}{against})"
         return Verdict(
             status="diverged",
-            sentence=f"The run diverged: the loss became {last}. Use a smaller learning rate "
+            sentence=f"The run diverged: {what}. Use a smaller learning rate "
             "(-o train.learning_rate=) or limit the gradient (-o train.clip_norm=1).",
         )
     if spread is not None and rank is not None and (spread < COLLAPSED_SPREAD or rank < COLLAPSED_RANK):

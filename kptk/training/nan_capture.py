@@ -18,7 +18,7 @@ from kptk.training.stream import batch_rows
 
 
 class NanCapture(RunCallback):
-    """Writes the first batch whose loss is not a number. List it before what stops the training.
+    """Writes the first batch whose loss is not a number, or after which the features are none. List it before what stops.
 
     The file holds ``step`` (counted from 0), ``rows`` (their numbers in the training data), ``x``, ``y`` where there are
     labels, ``losses`` (of the last steps of the epoch), ``weights`` (names of the weights that are not finite after the
@@ -69,6 +69,13 @@ class NanCapture(RunCallback):
             self.captured = True
             self._write(self.step - 1)
 
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Look at the features, which can be spoilt without a sign of it in the loss."""
+        del epoch
+        if not self.captured and logs and math.isnan(logs.get("feature_spread", 0.0)):
+            self.captured = True
+            self._write(self.step - 1)
+
     def losses(self) -> NDArray[np.float64]:
         """Loss of each step so far in this epoch; Keras logs their running mean."""
         counts = np.arange(1, len(self._means) + 1)
@@ -101,9 +108,13 @@ class NanCapture(RunCallback):
             part.replace(self.path)
         except OSError as error:  # the run has failed as it is
             part.unlink(missing_ok=True)
-            self.say(f"The loss is not a number from step {step + 1:,}; {self.path} could not be written: {error}")
+            self.say(f"{self._what()} step {step + 1:,}; {self.path} could not be written: {error}")
             return
-        self.say(f"The loss is not a number from step {step + 1:,}: {describe_rows(x, rows)}. Kept in {self.path}")
+        self.say(f"{self._what()} step {step + 1:,}: {describe_rows(x, rows)}. Kept in {self.path}")
+
+    def _what(self) -> str:
+        lost = not self._means or not math.isfinite(self._means[-1])
+        return "The loss is not a number from" if lost else "The features are not finite after"
 
 
 def describe_rows(x: NDArray[Any], rows: NDArray[np.int64]) -> str:

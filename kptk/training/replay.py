@@ -17,7 +17,7 @@ from kptk.errors import InputError
 from kptk.plugins import Plugins
 from kptk.request import from_toml
 from kptk.runfolder import RunFolder
-from kptk.training import checkpoint
+from kptk.training import backend, checkpoint
 from kptk.training.callbacks import KeepRandomState
 from kptk.training.checkpoint import Progress
 from kptk.training.feeding import steady
@@ -26,9 +26,10 @@ from kptk.training.nan_capture import describe_rows
 from kptk.training.prepared import load_preprocessor
 from kptk.training.reporter import Reporter
 from kptk.training.run import Run
-from kptk.training.stream import batches
+from kptk.training.stream import batch_rows, batches
 
 Array = NDArray[Any]
+WEIGHTS = "weights"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,9 @@ def replay(path: str | Path, plugins: Plugins | None = None, reporter: Reporter 
     if state is not None:
         checkpoint.restore(run.model, state)
     reporter.line(f"From {'the checkpoint after step ' + f'{progress.step:,}' if state else 'the beginning'}")
-    _steps(run, progress.step, step)
+    spoilt = _steps(run, progress.step, step)
+    if spoilt is not None:
+        step, rows = spoilt, batch_rows(len(run.source), run.train["batch_size"], run.train["seed"], spoilt)
     x = run.source.read(rows)
     y = run.source.labels[rows] if run.labels and run.source.labels is not None else None
     found = _judge(step, rows, progress.step, x, _stages(run.model, x, y))
@@ -115,22 +118,48 @@ def replay(path: str | Path, plugins: Plugins | None = None, reporter: Reporter 
     return found
 
 
-def _steps(run: Run, start: int, stop: int) -> None:
+class _Watch(keras.callbacks.Callback):
+    """Ends the replay at the first step after which a weight is not finite."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = step
+        self.spoilt: int | None = None
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        del batch, logs
+        backend.sync_state(self.model)
+        if not _range([variable.value for variable in self.model.trainable_weights])[0]:
+            self.spoilt = self.step
+            self.model.stop_training = True
+        self.step += 1
+
+
+def _steps(run: Run, start: int, stop: int) -> int | None:
+    """Repeat steps; returns the first one that spoilt the weights, if one did."""
     if stop == start:
-        return
+        return None
+    watch = _Watch(start)
     stream = batches(run.source, run.train["batch_size"], run.train["seed"], start, stop, labels=run.labels)
     try:
+        # An epoch of one step, so that stopping means stopping.
         run.model.fit(
-            steady(stream), steps_per_epoch=stop - start, verbose=0, shuffle=False, callbacks=[KeepRandomState()]
+            steady(stream),
+            steps_per_epoch=1,
+            epochs=stop - start,
+            verbose=0,
+            shuffle=False,
+            callbacks=[KeepRandomState(), watch],
         )
     finally:
         stream.close()  # type: ignore[attr-defined]
+    return watch.spoilt
 
 
 def _stages(model: Any, x: Array, y: Array | None) -> dict[str, tuple[bool, float]]:
     """Everything that a step computes, from the inputs on; no state changes."""
     found: dict[str, Any] = {"inputs": [x] if x.dtype.kind in "fiub" else []}
-    found["weights before the step"] = [variable.value for variable in model.trainable_weights]
+    found[WEIGHTS] = [variable.value for variable in model.trainable_weights]
     with keras.StatelessScope():
         if model.views is not None:
             found["views"] = list(model.views(x))
@@ -158,12 +187,12 @@ def _range(tensors: list[Any]) -> tuple[bool, float]:
 def _judge(step: int, rows: Array, start: int, x: Array, stages: dict[str, tuple[bool, float]]) -> Replay:
     broken = next((name for name, (finite, _) in stages.items() if not finite), "")
     slower = "Use a smaller learning rate (-o train.learning_rate=) or limit the gradient (-o train.clip_norm=1)."
-    largest = stages["weights before the step"][1]
+    largest = stages[WEIGHTS][1]
     if broken == "inputs":
         cause = f"The data is at fault: {describe_rows(x, rows)}."
         remedy = "Leave those rows out or mend them."
-    elif broken == "weights before the step":
-        cause, remedy = "The step before spoilt the weights: its gradient was too large for the numbers.", slower
+    elif broken == WEIGHTS:
+        cause, remedy = "This step spoilt the weights: its gradient was too large for the numbers.", slower
     elif broken == "views":
         cause, remedy = "The preprocessor makes numbers that are not finite of finite rows.", "Weaken its options."
     elif broken == "loss":
