@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from kptk.spec import Option
 
+PROTOCOLS = ("knn", "linear", "few-label", "retrieval", "rank", "alignment", "lp-ft", "corruptions", "pgd")
+"""How an encoder can be judged; one file each in `kptk.training.protocols`."""
+QUICK_PROTOCOLS = PROTOCOLS[:6]
+"""Those that need one pass of the encoder over the labelled rows: what `kptk evaluate` does unless told otherwise."""
+CORRUPTIONS = ("gaussian_noise", "impulse_noise", "gaussian_blur", "contrast", "brightness", "pixelate", "jpeg")
+"""What is done to images, see `kptk.training.corrupt`."""
+LABELS_PER_CLASS = (1, 5, 10)
+EPSILONS = (0.05, 0.1, 0.2)
+
 TRAIN: tuple[Option, ...] = (
     Option(name="epochs", type=int, default=20, low=1, help="Passes over the data."),
     Option(name="batch_size", type=int, default=256, low=1, help="Examples a step."),
