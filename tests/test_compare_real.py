@@ -148,7 +148,7 @@ def planted(shuffled: bool) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("shuffled", [False, True], ids=["random encoder twice", "shuffled labels"])
 def test_no_difference_is_found_where_there_is_none(shuffled: bool) -> None:
-    """Frozen random encoders from two kinds of seeds, scored by the real harness: told apart in at most 5 % of repeats."""
+    """Random encoders of two kinds of seeds, scored by the real harness: told apart in at most 5 % of repeats."""
     x, y = planted(shuffled)
     setup = arms.Setup(
         build=network, preprocessor=Plain(views=1, seed=0), pretrain_steps=1, finetune_steps=3, classes=3
@@ -160,9 +160,9 @@ def test_no_difference_is_found_where_there_is_none(shuffled: bool) -> None:
         weights = [
             rng.normal(0, 0.4, weight.shape).astype("float32") for weight in bench.plain.model.backbone.get_weights()
         ]
-        return bench._frozen(weights, data).test  # the arm "random" and "frozen", with weights of ours
+        return bench._knn(weights, data).test  # the arm "knn", with weights of ours
 
-    repeats, seeds, found = 10, 4, 0
+    repeats, seeds, found = 20, 4, 0
     for repeat in range(repeats):
         draws = [
             draw(x, y, seed=100 * repeat + s, labels_per_class=5, test_rows=120, validation_per_class=5)
@@ -170,4 +170,6 @@ def test_no_difference_is_found_where_there_is_none(shuffled: bool) -> None:
         ]
         first, second = ({d.seed: random_encoder(d, which) for d in draws} for which in (1, 2))
         found += paired_test(first, second, 120).p < 0.05
-    assert found <= 2  # three of ten happen in one case of a hundred; a thousand repeats are in test_paired.py
+    assert (
+        found <= 3
+    )  # 5 % are one; four of twenty happen in one case of sixty; many more repeats are in test_paired.py

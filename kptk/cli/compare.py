@@ -71,7 +71,7 @@ def compare(**flags: Any) -> None:
 
 
 def _resume(flags: dict[str, Any], reporter: ConsoleReporter) -> Any:
-    given = [name for name, value in flags.items() if value and name not in ONGOING and value != 1]
+    given = [name for name, value in flags.items() if value and name not in ONGOING]
     if given:
         words = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(
