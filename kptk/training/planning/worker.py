@@ -45,9 +45,9 @@ def _measure(path: Path, sizes: list[int], steps: int, began: float) -> dict[str
     backend.import_keras()
     from kptk.training.environment import peak_memory
     from kptk.training.flops import forward_flops
-    from kptk.training.health import HealthCallback
     from kptk.training.plan import measure
     from kptk.training.run import Run
+    from kptk.training.watching import health_callback
 
     plugins = Plugins()
     config = resolve(plugins, from_toml(path))
@@ -59,7 +59,7 @@ def _measure(path: Path, sizes: list[int], steps: int, began: float) -> dict[str
         plan = measure(run.model, run.source, run.train, run.sizes, labels=run.labels, steps=steps)
         if not startup:
             startup = time.perf_counter() - began - steps * plan.step_seconds
-        checks: list[Any] = [HealthCallback(run.health_inputs()), *run.probe_callbacks()]
+        checks: list[Any] = [health_callback(run), *run.probe_callbacks()]
         times = []
         for _ in range(2):  # the first one compiles
             start = time.perf_counter()
