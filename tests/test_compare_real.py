@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from kptk.training import backend
 keras = backend.import_keras()
 
 from kptk.training import arms
-from kptk.training.backbones import reinitialised
 from kptk.training.compare import compare, resume
 from kptk.training.experiment import Draw, Grid, draw
 from kptk.training.paired import holm, paired_test
@@ -81,6 +81,47 @@ def test_a_cell_that_is_lost_comes_out_the_same_again(finished) -> None:
         assert (after[name]["test"], after[name]["validation"]) == (before[name]["test"], before[name]["validation"])
 
 
+# Rows that are no numbers ---------------------------------------------------------------------------------------------
+
+
+def test_words_are_compared_by_a_preprocessor_that_is_fitted_on_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    from kptk.comparing import ComparisonRequest, resolve_comparison
+    from kptk.plugins import Plugins
+    from kptk.training.compare import worker
+    from kptk.training.compare.seat import Seat
+    from kptk.training.compare.table import open_table
+    from kptk.training.compare.teaching import Teaching
+
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "fakes/letters"))
+    plugins = Plugins()
+    values = {"labels_per_class": "2", "seeds": 1, "batch_size": 32, "finetune_steps": 6, "validation_per_class": 4}
+    values |= {"rates": "0.001", "scratch_rates": "0.001"}
+    request = ComparisonRequest(objectives=("letters",), data="vowels", values=values)
+    config = resolve_comparison(plugins, request)
+    table = open_table(config)
+    assert table.x.dtype == object and len(table.test[0]) == 60
+    scores = {}
+    for arm in config.arms:
+        seat = Seat(config, arm, table, 0)
+        assert seat.fitted is not None and seat.fitted.letters == "abcdefgiou"
+        data = seat.draw(2)
+        assert data.x.shape == (4, 10) and data.test[0].shape == (60, 10)
+        teaching = Teaching(config, arm, seat, plugins, 4)
+        assert 0 < worker._step_seconds(teaching, seat, config) < 10  # what a budget of time is divided by
+        for name, act in worker._cells(config, [arm], seat, teaching, 4, plugins).items():
+            scores[name] = act(data).test
+    assert set(scores) == {
+        *("letters/frozen", "letters/lp-ft", "raw", "random", "scratch", "scratch-long", "scratch-long-augmented")
+    }
+    assert scores["raw"] > 0.9  # vowels and consonants are told apart by counts
+    assert scores["letters/frozen"] > 0.8
+    for name in [name for name in sys.modules if name.startswith("kptk_letters")]:
+        if name != "kptk_letters.parts":  # Keras keeps the registered class for the whole process
+            sys.modules.pop(name)
+
+
 # Planted -------------------------------------------------------------------------------------------------------------
 
 
@@ -114,8 +155,11 @@ def test_no_difference_is_found_where_there_is_none(shuffled: bool) -> None:
     bench = arms.Bench(setup)
 
     def random_encoder(data: Draw, which: int) -> float:
-        weights = reinitialised(bench.plain.model.backbone, 7919 * which + data.seed).get_weights()
-        return bench.transfers(lambda backbone, _: backbone.set_weights(weights) or {})["frozen"](data).test
+        rng = np.random.default_rng([which, data.seed])
+        weights = [
+            rng.normal(0, 0.4, weight.shape).astype("float32") for weight in bench.plain.model.backbone.get_weights()
+        ]
+        return bench._frozen(weights, data).test  # the arm "random" and "frozen", with weights of ours
 
     repeats, seeds, found = 20, 4, 0
     for repeat in range(repeats):

@@ -33,7 +33,7 @@ LEVELS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 def _gaussian_noise(images: Images, level: float, rng: Rng) -> Images:
     """Add noise of standard deviation `level`."""
-    return images + rng.normal(0.0, level, images.shape)
+    return (images + rng.normal(0.0, level, images.shape)).astype(images.dtype)
 
 
 def _impulse_noise(images: Images, level: float, rng: Rng) -> Images:

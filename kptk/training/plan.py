@@ -29,6 +29,7 @@ class Plan:
         examples: rows of the data.
         steps: steps of the run.
         step_seconds: median time of a step.
+        cpu_seconds: median processor time of a step, over all cores; other work on the machine hardly changes it.
         memory_bytes: largest resident memory so far.
     """
 
@@ -37,6 +38,7 @@ class Plan:
     examples: int
     steps: int
     step_seconds: float
+    cpu_seconds: float
     memory_bytes: int
 
     @property
@@ -60,11 +62,13 @@ class _StepTimes(keras.callbacks.Callback):
     def __init__(self) -> None:
         super().__init__()
         self.times: list[float] = []
+        self.processor: list[float] = []
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         del batch
         _ = float(logs["loss"])  # wait until the step is really done
         self.times.append(time.perf_counter())
+        self.processor.append(time.process_time())
 
 
 def sizes(model: Any) -> tuple[int, int]:
@@ -111,6 +115,7 @@ def measure(
         examples=len(source),
         steps=train["epochs"] * per_epoch,
         step_seconds=float(np.median(np.diff(clock.times))),
+        cpu_seconds=float(np.median(np.diff(clock.processor))),
         memory_bytes=peak_memory(),
     )
 

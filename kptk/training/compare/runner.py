@@ -16,6 +16,7 @@ from kptk.comparing.config import ComparisonConfig
 from kptk.errors import RunError
 from kptk.training.compare.folder import FAILURES, STEPS, ComparisonFolder
 from kptk.training.compare.groups import Group, groups_of, tasks
+from kptk.training.compare.summary import CONTROL_WAYS
 from kptk.training.compare.table import Table
 from kptk.training.experiment import Cell, Grid
 from kptk.training.reporter import Reporter
@@ -112,7 +113,8 @@ class Runner:
                 with self._lock:
                     self.grid.add(cell)
                     self._advance(len(self.grid.cells), f"{cell.arm} seed {seed}")
-                told[cell.labels_per_class] = max(told.get(cell.labels_per_class, 0.0), cell.test)
+                if cell.arm.rpartition("/")[2] not in CONTROL_WAYS:
+                    told[cell.labels_per_class] = max(told.get(cell.labels_per_class, 0.0), cell.test)
         if not group.missing(self.config, self.grid, seed):
             self.folder.kept(group.name, seed).unlink(missing_ok=True)
             names = ", ".join(arm.name for arm in group.arms)

@@ -86,7 +86,7 @@ class Candidate:
         views: views of each example in a step.
         startup_seconds: from the start of the process to the first step.
         points: what was measured: batch size, step time, memory, time of the checks after an epoch.
-        growth: exponents of the step time in an option, such as ``{"preprocessor.size": 1.9}``.
+        growth: exponents of the step's processor time in an option, such as ``{"preprocessor.size": 1.9}``.
     """
 
     objective: str

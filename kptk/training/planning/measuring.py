@@ -121,7 +121,7 @@ def measure_candidate(config: RunConfig, batch_sizes: Sequence[int], *, growth: 
         except errors.RunError:
             continue  # a network that cannot be halved says nothing, and is no reason to give up
         here = next(p for p in base["points"] if p["batch_size"] == max(batch_sizes))
-        exponents[name] = round(power(other["points"][0]["step_seconds"], here["step_seconds"], factor), 2)
+        exponents[name] = round(power(other["points"][0]["cpu_seconds"], here["cpu_seconds"], factor), 2)
     return Candidate(
         objective=config.objective.id,
         backbone=config.backbone.id,

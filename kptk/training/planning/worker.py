@@ -71,6 +71,7 @@ def _measure(path: Path, sizes: list[int], steps: int, began: float) -> dict[str
             {
                 "batch_size": size,
                 "step_seconds": plan.step_seconds,
+                "cpu_seconds": plan.cpu_seconds,
                 "peak_mb": peak_memory() / 2**20,
                 "epoch_seconds": times[-1],
             }
