@@ -265,6 +265,12 @@ def test_what_is_no_run_is_refused(run, comparison, tmp_path) -> None:
     assert "the run did not end" in done.stderr
 
 
+def test_python_spells_it_too(comparison, tmp_path) -> None:
+    made = kptk.report(comparison, out=tmp_path / "page.html")
+    assert made["kind"] == "comparison"
+    assert (tmp_path / "page.html").stat().st_size == made["bytes"]
+
+
 def test_cells_that_are_none_are_refused(tmp_path) -> None:
     (tmp_path / "cells.jsonl").write_text('{"arm": "x"}\n{"arm": "y"}\n')
     done = CliRunner().invoke(cli, ["report", str(tmp_path)])
