@@ -42,6 +42,7 @@ _PUBLIC = {
     "compare": "kptk.training.compare",
     "plan": "kptk.training.planning",
     "embed": "kptk.training.api",
+    "report": "kptk.training.api",
     "finetune": "kptk.training.finetune_api",
     "predict": "kptk.training.finetune_api",
     "export": "kptk.training.finetune_api",
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from kptk.training.api import evaluate as evaluate
     from kptk.training.api import objective as objective
     from kptk.training.api import preprocessor as preprocessor
+    from kptk.training.api import report as report
     from kptk.training.api import train as train
     from kptk.training.compare import compare as compare
     from kptk.training.estimators import KptkClassifier as KptkClassifier

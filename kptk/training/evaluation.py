@@ -213,7 +213,9 @@ def _extractor(encoder: Encoder) -> Callable[[Source], Any]:
 
 def _views(encoder: TrainedEncoder, seed: int) -> Callable[[Any], tuple[Any, Any]] | None:
     """Two random views of raw rows by the run's own preprocessor, the same for every encoder."""
-    layer = encoder.preprocessor(views=2, seed=seed) if encoder.config is not None else None
+    # Views of prepared texts or tables are no inputs that the raw control could be compared on.
+    known = encoder.config is not None and encoder.fitted is None
+    layer = encoder.preprocessor(views=2, seed=seed) if known else None
     if layer is None:
         return None
 
