@@ -118,7 +118,7 @@ class TextRows(Source):
         return len(self._starts)
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """Length of all texts in UTF-8."""
         return int((self._ends - self._starts).sum())
 
@@ -157,7 +157,7 @@ class TextRows(Source):
         labels = f"{len(self.class_names)} classes" if self.labels is not None else "no labels"
         labels = "numbers as targets" if self.targets is not None else labels
         note = f"; {self.note}" if self.note else ""
-        return f"{self.name}: {len(self):,} texts, {self.bytes / 1e6:.1f} MB, {labels}{note}"
+        return f"{self.name}: {len(self):,} texts, {self.size / 1e6:.1f} MB, {labels}{note}"
 
     def holdout(self) -> Source | None:
         """The test part, if there is one."""

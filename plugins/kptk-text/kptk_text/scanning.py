@@ -84,7 +84,7 @@ def scan(path: Path, builder: RowBuilder, *, unit: str, encoding: str, label: st
     own_file = codec in ("utf-8", "utf-8-sig") and not packed
     place = builder.place(path) if own_file else -1
     shift = len(codecs.BOM_UTF8) if codec == "utf-8-sig" else 0
-    for number, start, raw in _documents(path, builder, unit, codec, shift):
+    for number, start, raw in _documents(path, unit, codec, shift):
         where = f"{path}" if unit == "file" else f"{path}, line {number:,}"
         text = _readable(raw, where, builder, encoding)
         if text is None:
@@ -121,9 +121,8 @@ def _documents(path: Path, builder: RowBuilder, unit: str, codec: str, shift: in
     """Yield line number, first byte and bytes of each document."""
     longest = LONGEST_LINE if unit == "line" else LONGEST_FILE
     gathered: list[bytes] = []
-    begin, first, size, offset, number = shift, 1, 0, shift, 0
-    for line in _lines(path, codec, shift, longest, unit, builder):
-        number += 1
+    begin, first, size, offset = shift, 1, 0, shift
+    for number, line in enumerate(_lines(path, codec, shift, longest, unit), 1):
         if unit == "line":
             yield number, offset, line
         else:
@@ -147,7 +146,6 @@ def _documents(path: Path, builder: RowBuilder, unit: str, codec: str, shift: in
 
 def _lines(path: Path, codec: str, shift: int, longest: int, unit: str, builder: RowBuilder) -> Iterator[bytes]:
     """Yield the lines as UTF-8 with their ends; no line is read whole that is too long."""
-    del builder
     number = 0
     try:
         with open_binary(path) as file:

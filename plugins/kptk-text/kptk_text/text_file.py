@@ -17,7 +17,7 @@ def text_file(
     duplicates: str = "keep",
     on_bad_input: str = "error",
 ) -> TextRows:
-    """Open a file of plain text, read where it lies: only the places of its documents are kept in memory.
+    r"""Open a file of plain text, read where it lies: only the places of its documents are kept in memory.
 
     Args:
         path: the file; ``.gz`` and ``.xz`` are unpacked to a nameless file in the temporary folder.
@@ -35,7 +35,7 @@ def text_file(
     Example:
         >>> import pathlib, tempfile
         >>> file = pathlib.Path(tempfile.mkdtemp()) / "poem.txt"
-        >>> _ = file.write_text("Roses are red,\\n\\nviolets are blue.\\n")
+        >>> _ = file.write_text("Roses are red,\n\nviolets are blue.\n")
         >>> len(text_file(str(file))), text_file(str(file)).note
         (2, '1 empty left out')
     """

@@ -238,7 +238,7 @@ def test_memory_does_not_grow_with_the_texts(tmp_path) -> None:
     source.read(np.array([1999, 5]))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert source.bytes > 40_000_000
+    assert source.size > 40_000_000
     assert peak < 4_000_000
 
 
