@@ -8,11 +8,11 @@ from kptk_text.rows import TextRows
 from kptk_text.text_table import text_table
 
 
-def movie_snippets(*, label: str = "polarity") -> TextRows:
+def movie_snippets(*, predict: str = "polarity") -> TextRows:
     """Open 10,568 sentences of film reviews: 8,568 rows, and 2,000 as `holdout`.
 
     Args:
-        label: ``"polarity"`` for negative and positive, ``"valence"`` for the mean of people's ratings, -4 to 4, as a
+        predict: ``"polarity"`` for negative and positive, ``"valence"`` for the mean of people's ratings, -4 to 4, as a
             target for regression.
 
     Returns:
@@ -28,8 +28,8 @@ def movie_snippets(*, label: str = "polarity") -> TextRows:
     """
     file = resources.files("kptk_text") / "data" / "movie_snippets.csv.xz"
     with resources.as_file(file) as path:
-        source = text_table(str(path), label="label" if label == "polarity" else label).named("movie_snippets")
-    if label == "polarity":
+        source = text_table(str(path), label="label" if predict == "polarity" else predict).named("movie_snippets")
+    if predict == "polarity":
         for part in (source, source.holdout()):
             assert part is not None
             part.class_names = ("negative", "positive")

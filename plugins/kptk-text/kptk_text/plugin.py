@@ -82,7 +82,7 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         summary="103 Wikipedia articles as 8,183 paragraphs, 2.8 MB.",
         options=(
             Option(
-                name="unit",
+                name="rows",
                 type=str,
                 default="paragraph",
                 choices=("paragraph", "article"),
@@ -128,7 +128,7 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         summary="10,568 film review sentences, 2 classes: 8,568 and 2,000 for tests.",
         options=(
             Option(
-                name="label",
+                name="predict",
                 type=str,
                 default="polarity",
                 choices=("polarity", "valence"),

@@ -8,17 +8,17 @@ from kptk_text.rows import TextRows
 from kptk_text.text_file import text_file
 
 
-def wiki_mini(*, unit: str = "paragraph") -> TextRows:
+def wiki_mini(*, rows: str = "paragraph") -> TextRows:
     """Open 103 articles of the English Wikipedia, 2.8 MB.
 
     Args:
-        unit: what a row is: ``"paragraph"``, or ``"article"`` with all of its paragraphs.
+        rows: what a row is: ``"paragraph"``, or ``"article"`` with all of its paragraphs.
 
     Returns:
         Rows in the order of the articles; an article begins with its title, ``= Anarchism =``.
 
     Example:
-        >>> len(wiki_mini()), len(wiki_mini(unit="article"))
+        >>> len(wiki_mini()), len(wiki_mini(rows="article"))
         (8183, 103)
 
     References:
@@ -26,4 +26,4 @@ def wiki_mini(*, unit: str = "paragraph") -> TextRows:
     """
     file = resources.files("kptk_text") / "data" / "wiki_mini.txt.xz"
     with resources.as_file(file) as path:
-        return text_file(str(path), unit={"paragraph": "line", "article": "paragraph"}[unit]).named("wiki_mini")
+        return text_file(str(path), unit={"paragraph": "line", "article": "paragraph"}[rows]).named("wiki_mini")

@@ -249,7 +249,7 @@ def test_bundled_corpora() -> None:
         holdout = source.holdout()
         assert (len(source), None if holdout is None else len(holdout)) == (rows, test)
         assert source.inputs == "text" and source.row_shape == ()
-    assert len(wiki_mini(unit="article")) == 103
+    assert len(wiki_mini(rows="article")) == 103
     assert "formless" in texts(bible())[0] or bible(translation="kjv").fingerprint() != bible().fingerprint()
-    assert movie_snippets(label="valence").targets.min() >= -4
+    assert movie_snippets(predict="valence").targets.min() >= -4
     assert "valence" not in movie_snippets().describe()
