@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kptk import DatasetSpec, Option, hookimpl
+from kptk import BackboneSpec, DatasetSpec, Option, PreprocessorSpec, hookimpl
 
 _PACKED = ("", ".gz", ".xz")
 _COMMON = (
@@ -36,6 +36,76 @@ def _unit(default: str) -> Option:
 
 def _endings(*suffixes: str) -> tuple[str, ...]:
     return tuple(suffix + packed for suffix in suffixes for packed in _PACKED)
+
+
+def _sizes(pool: str, *pools: str, segments: bool) -> tuple[Option, ...]:
+    """Options of a Transformer for text."""
+    kinds = Option(name="segments", type=int, default=2, low=0, help="Kinds of segments that have a vector.")
+    return (
+        Option(name="vocabulary", type=int, default=0, low=0, help="Tokens; 0: what the preprocessor learned."),
+        Option(name="layers", type=int, default=2, low=1, help="How many."),
+        Option(name="heads", type=int, default=2, low=1, help="Attention heads of a layer."),
+        Option(name="width", type=int, default=128, low=2, help="Length of the vectors; a multiple of the heads."),
+        Option(name="mlp_ratio", type=int, default=4, low=1, help="Hidden width of a perceptron, in widths."),
+        Option(name="positions", type=int, default=0, low=0, help="Positions that have a vector; 0: the rows' length."),
+        *((kinds,) if segments else ()),
+        Option(name="dropout", default=0.1, low=0.0, high=0.9, help="Fraction dropped behind every part."),
+        Option(name="pool", type=str, default=pool, choices=(pool, *pools), help="Features: of which tokens."),
+    )
+
+
+@hookimpl
+def kptk_backbones() -> Iterator[BackboneSpec]:
+    """Offer Transformers that read both ways, and from left to right."""
+    yield BackboneSpec(
+        name="bert",
+        target="kptk_text.bert:bert",
+        summary="BERT's encoder of any size, new or from a local folder.",
+        options=(
+            *_sizes("mean", "cls", "none", segments=True),
+            Option(name="weights", type=str, default="", help="Local folder in Hugging Face's layout, with its sizes."),
+        ),
+        references=("https://arxiv.org/abs/1810.04805",),
+        inputs="text",
+        since="0.2.0",
+    )
+    yield BackboneSpec(
+        name="causal_transformer",
+        aliases=("gpt",),
+        target="kptk_text.causal_transformer:causal_transformer",
+        summary="A Transformer that reads from left to right, like GPT-2.",
+        options=_sizes("last", "mean", "none", segments=False),
+        inputs="text",
+        since="0.2.0",
+    )
+
+
+@hookimpl
+def kptk_preprocessors() -> Iterator[PreprocessorSpec]:
+    """Offer tokenisers."""
+    yield PreprocessorSpec(
+        name="text_tokens",
+        target="kptk_text.text_tokens:TextTokens",
+        summary="Pieces of words as numbers; vocabulary learned or loaded.",
+        options=(
+            Option(name="tokenizer", type=str, default="wordpiece", help="wordpiece, bpe, or a local folder."),
+            Option(name="vocabulary", type=int, default=8000, low=10, help="Tokens at most, of a trained one."),
+            Option(name="length", type=int, default=64, low=8, high=4096, help="Tokens of a row."),
+            Option(name="lowercase", type=bool, default=True, help="Make capital letters small."),
+            Option(
+                name="examples",
+                type=str,
+                default="windows",
+                choices=("windows", "texts", "sentences", "next", "order"),
+                help="What pre-training reads; next and order are pairs.",
+            ),
+        ),
+        references=("https://arxiv.org/abs/1609.08144", "https://arxiv.org/abs/1508.07909"),
+        inputs="text",
+        views=1,
+        fits=True,
+        since="0.2.0",
+    )
 
 
 @hookimpl

@@ -117,7 +117,7 @@ def _readable(raw: bytes, where: str, builder: RowBuilder, encoding: str) -> byt
     return text
 
 
-def _documents(path: Path, builder: RowBuilder, unit: str, codec: str, shift: int) -> Iterator[tuple[int, int, bytes]]:
+def _documents(path: Path, unit: str, codec: str, shift: int) -> Iterator[tuple[int, int, bytes]]:
     """Yield line number, first byte and bytes of each document."""
     longest = LONGEST_LINE if unit == "line" else LONGEST_FILE
     gathered: list[bytes] = []
@@ -144,7 +144,7 @@ def _documents(path: Path, builder: RowBuilder, unit: str, codec: str, shift: in
         yield first, begin, b"".join(gathered)
 
 
-def _lines(path: Path, codec: str, shift: int, longest: int, unit: str, builder: RowBuilder) -> Iterator[bytes]:
+def _lines(path: Path, codec: str, shift: int, longest: int, unit: str) -> Iterator[bytes]:
     """Yield the lines as UTF-8 with their ends; no line is read whole that is too long."""
     number = 0
     try:
