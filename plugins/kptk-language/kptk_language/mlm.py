@@ -82,7 +82,7 @@ class MLM(Pretrainer):
         masked = self.masking(found.ids(views[0]))
         vectors = found.encode(found.with_ids(views[0], masked["ids"]), training)
         logits = self.head(take_places(vectors, masked["places"]), found.table.embeddings)
-        return {"logits": logits, "targets": masked["targets"], "weights": masked["weights"]}
+        return {"logits": logits, **{key: masked[key] for key in ("targets", "weights", "places")}}
 
     def objective_loss(self, outputs: dict[str, Tensor], labels: Tensor | None) -> Tensor:
         """Apply `token_cross_entropy`."""

@@ -118,6 +118,7 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
             _RATE,
         ),
         inputs=_TEXT,
+        needs=("teacher",),
         cost="a step of mlm and a pass of the teacher",
         when="A trained masked language model is there and too large for where it has to run.",
         references=("https://arxiv.org/abs/1910.01108",),
