@@ -36,10 +36,10 @@ def softmax(x: np.ndarray) -> np.ndarray:
 
 def cross_entropy(logits, targets, weights) -> float:
     total = sum(
-        -w * math.log(softmax(row)[t])
+        -float(w) * math.log(softmax(row)[t])
         for row, t, w in zip(logits.reshape(-1, logits.shape[-1]), targets.ravel(), weights.ravel(), strict=True)
     )
-    return total / max(weights.sum(), 1)
+    return total / max(float(weights.sum()), 1)
 
 
 def binary(logits, targets, weights) -> float:
