@@ -51,7 +51,9 @@ def tf_idf(texts: dict[bytes, str]):
     from sklearn.linear_model import LogisticRegression
 
     def arm(data) -> Outcome:
-        own = lambda rows: [texts[row.tobytes()] for row in rows]
+        def own(rows):
+            return [texts[row.tobytes()] for row in rows]
+
         words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit(own(data.pool))  # the pool needs no labels
         train, validation, test = (words.transform(own(x)) for x in (data.x, data.validation[0], data.test[0]))
         outcomes = []
@@ -72,7 +74,11 @@ def pretraining(objective: str, layer, corpus, steps: int):
         rows = kptk.ArraySource(data.pool, inputs="text") if corpus is None else corpus
         begin = time.perf_counter()
         history = model.fit(
-            steady(batches(rows, BATCH, data.seed, 0, steps)), steps_per_epoch=steps // 10, epochs=10, verbose=0, shuffle=False
+            steady(batches(rows, BATCH, data.seed, 0, steps)),
+            steps_per_epoch=steps // 10,
+            epochs=10,
+            verbose=0,
+            shuffle=False,
         ).history
         last = {name: float(values[-1]) for name, values in history.items()}
         return last | {"seconds": time.perf_counter() - begin}
@@ -95,7 +101,11 @@ def main() -> None:
     wiki = options.corpus == "wiki"
     settings = {"vocabulary": options.vocabulary, "length": options.length, "examples": "next" if wiki else "texts"}
     layer = kptk.preprocessor("text_tokens", views=1, seed=0, **settings)
-    raw = kptk.dataset("wiki_mini", rows="article") if wiki else kptk.ArraySource(np.array(texts, dtype=object), inputs="text")
+    raw = (
+        kptk.dataset("wiki_mini", rows="article")
+        if wiki
+        else kptk.ArraySource(np.array(texts, dtype=object), inputs="text")
+    )
     layer.fit(raw)
     corpus = layer.prepared(raw, training=True) if wiki else None
     x = layer.prepare(np.array(texts, dtype=object))
@@ -124,8 +134,15 @@ def main() -> None:
         for k in labels
     )
     for cell in grid.run(chosen, draws):
-        print(f"seed {cell.seed}  k {cell.labels_per_class}  {cell.arm:<14} {100 * cell.test:5.1f} %  ({cell.chosen}) {dict(cell.facts)}", flush=True)
-    print(f"\n{options.data}, pre-training {options.corpus}: {options.steps} steps of {BATCH}; {FINETUNE_STEPS} fine-tuning steps; accuracy in %\n")
+        print(
+            f"seed {cell.seed}  k {cell.labels_per_class}  {cell.arm:<14} {100 * cell.test:5.1f} %  ({cell.chosen}) "
+            f"{dict(cell.facts)}",
+            flush=True,
+        )
+    print(
+        f"\n{options.data}, pre-training {options.corpus}: {options.steps} steps of {BATCH}; "
+        f"{FINETUNE_STEPS} fine-tuning steps; accuracy in %\n"
+    )
     print(table(grid, tuple(chosen), labels))
     for k in labels:
         scratch = grid.best_of(("scratch", "scratch-long"), k, by="test")

@@ -51,7 +51,9 @@ class NSP(Pretrainer):
         super().__init__(backbone, views, **kwargs)
         refuse_no_pairs(views, "nsp")
         stages(backbone)
-        self.head = keras.layers.Dense(2, kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02), name="head")
+        self.head = keras.layers.Dense(
+            2, kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02), name="head"
+        )
         self.head.build((None, self.feature_dim))
         self.accuracy = keras.metrics.Mean(name="pair_accuracy")
 

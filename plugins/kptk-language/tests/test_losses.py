@@ -59,7 +59,13 @@ def soft(student, teacher, weights, temperature) -> float:
 
 
 def distance(student, teacher, mask) -> float:
-    pairs = [(s, t) for s, t, m in zip(student.reshape(-1, student.shape[-1]), teacher.reshape(-1, student.shape[-1]), mask.ravel(), strict=True) if m]
+    pairs = [
+        (s, t)
+        for s, t, m in zip(
+            student.reshape(-1, student.shape[-1]), teacher.reshape(-1, student.shape[-1]), mask.ravel(), strict=True
+        )
+        if m
+    ]
     return float(np.mean([1 - s @ t / np.linalg.norm(s) / np.linalg.norm(t) for s, t in pairs]))
 
 

@@ -17,9 +17,7 @@ from kptk.training.tokens import TABLE, stages
 Tensors = Mapping[str, NDArray[Any]]
 
 
-def load_bert(
-    folder: str, input_shape: tuple[int, ...], *, vocabulary: int, dropout: float, pool: str
-) -> keras.Model:
+def load_bert(folder: str, input_shape: tuple[int, ...], *, vocabulary: int, dropout: float, pool: str) -> keras.Model:
     """Build the encoder that a folder describes, with its weights. Nothing is downloaded or unpickled.
 
     Args:

@@ -201,13 +201,18 @@ def test_mini_lm_gives_the_embeddings_of_its_own_weights() -> None:
     from kptk_text.text_tokens import TextTokens
 
     folder = mini_lm()
-    texts = np.array(["A man is eating food.", "Someone has a meal.", "The stock market fell sharply today."], dtype=object)
+    texts = np.array(
+        ["A man is eating food.", "Someone has a meal.", "The stock market fell sharply today."], dtype=object
+    )
     layer = TextTokens(tokenizer=str(folder), length=32)
     layer.fit(ArraySource(texts, inputs="text"))
     model = bert((32,), weights=str(folder), vocabulary=layer.tokens.vocabulary)
     ids = layer.prepare(texts)
     got, wanted = run(model, ids), numpy_bert(folder, ids)
-    unit = lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)
+
+    def unit(x):
+        return x / np.linalg.norm(x, axis=1, keepdims=True)
+
     assert (unit(got) * unit(wanted)).sum(axis=1).min() > 0.9999
     similar = unit(got) @ unit(got).T
     assert similar[0, 1] > 0.5 > 0.2 > similar[0, 2]
@@ -218,7 +223,10 @@ def numpy_bert(folder: Path, ids: np.ndarray) -> np.ndarray:
     from safetensors.numpy import load_file
     from scipy.special import erf
 
-    t = {name.removeprefix("bert."): value.astype("float64") for name, value in load_file(str(folder / "model.safetensors")).items()}
+    t = {
+        name.removeprefix("bert."): value.astype("float64")
+        for name, value in load_file(str(folder / "model.safetensors")).items()
+    }
     config = json.loads((folder / "config.json").read_text())
     heads = config["num_attention_heads"]
 
@@ -229,12 +237,14 @@ def numpy_bert(folder: Path, ids: np.ndarray) -> np.ndarray:
     def dense(x, name):
         return x @ t[f"{name}.weight"].T + t[f"{name}.bias"]
 
+    def split(y):
+        return y.reshape(*y.shape[:2], heads, -1).transpose(0, 2, 1, 3)
+
     x = t["embeddings.word_embeddings.weight"][ids] + t["embeddings.position_embeddings.weight"][: ids.shape[1]]
     x = norm(x + t["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
     mask = np.where(ids > 0, 0.0, -1e9)[:, None, None]
     for index in range(config["num_hidden_layers"]):
         name = f"encoder.layer.{index}"
-        split = lambda y: y.reshape(*y.shape[:2], heads, -1).transpose(0, 2, 1, 3)
         q, k, v = (split(dense(x, f"{name}.attention.self.{part}")) for part in ("query", "key", "value"))
         scores = q @ k.transpose(0, 1, 3, 2) / np.sqrt(q.shape[-1]) + mask
         weights = np.exp(scores - scores.max(-1, keepdims=True))

@@ -88,7 +88,10 @@ def test_windows_hold_every_token_once_in_order() -> None:
     for row in rows:
         body = row[1:][row[1:] > 0].tolist()
         got += body
-    strip = lambda ids: [number for number in ids if number != 3]
+
+    def strip(ids):
+        return [number for number in ids if number != 3]
+
     assert strip(got) == strip(wanted)
     assert "windows of 16 tokens" in windows.describe()
     np.testing.assert_array_equal(windows.read(np.array([5, 2])), rows[[5, 2]])
@@ -135,8 +138,16 @@ def test_true_pairs_follow_each_other_and_swapped_ones_are_swapped() -> None:
         for row in pairs.read(np.arange(len(pairs))):
             text = layer.decode(row[0])
             first, second = text.split("[SEP]")[:2]
-            letters = [part.split()[1] for part in (first + second).replace("[CLS]", "").split(".") if part.strip()[:8] == "sentence" and len(part.split()) == 3]
-            numbers = [int(part.split()[2]) for part in (first + second).replace("[CLS]", "").split(".") if len(part.split()) == 3]
+            letters = [
+                part.split()[1]
+                for part in (first + second).replace("[CLS]", "").split(".")
+                if part.strip()[:8] == "sentence" and len(part.split()) == 3
+            ]
+            numbers = [
+                int(part.split()[2])
+                for part in (first + second).replace("[CLS]", "").split(".")
+                if len(part.split()) == 3
+            ]
             answer = int(row[2, 0])
             seen.add(answer)
             if examples == "next" and not answer:
