@@ -253,6 +253,27 @@ class RecipeSpec(Spec):
     expect: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonSpec(Spec):
+    """A ready comparison, what ``kptk compare --ready NAME`` runs. It has no target.
+
+    Args:
+        arms: what is compared, by name; see `kptk.comparing.ARM_KEYS`. An arm without an objective gets `objective`.
+        objective: the objective of such arms, unless the user names another.
+        data: the data set used when the user gives none.
+        baseline: the arm that the others are compared with.
+        settings: options of the comparison, ``{"labels_per_class": "1,5,all"}``.
+    """
+
+    kind: ClassVar[str] = "comparison"
+
+    arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    objective: str = ""
+    data: str = ""
+    baseline: str = "scratch"
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
 SPECS: dict[str, type[Spec]] = {
     spec.kind: spec
     for spec in (
@@ -263,6 +284,7 @@ SPECS: dict[str, type[Spec]] = {
         TaskSpec,
         DatasetSpec,
         RecipeSpec,
+        ComparisonSpec,
     )
 }
 """Every kind of offer, by its name."""
