@@ -43,6 +43,9 @@ class Pretrainer(keras.Model, abc.ABC):
     """False if the loss may stand still or rise while the model learns, because what it is compared with moves too, such
     as a queue or the centre of a teacher. A run is then judged by its weights and features alone."""
 
+    collapsed_spread: float = 0.05
+    """Below this spread features count as collapsed. Means of token vectors have much in common: lower for them."""
+
     def __init__(self, backbone: keras.Model, views: Preprocessor | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.backbone = backbone
@@ -226,9 +229,8 @@ class Pretrainer(keras.Model, abc.ABC):
         chosen = {id(weight) for weight in self.stage_weights(stage)}
         for weight in self.weights:
             if id(weight) in self._teachable:
-                weight.trainable = (
-                    id(weight) in chosen
-                )  # not the layer's flag: a frozen batch normalisation runs otherwise
+                # Not the layer's flag: a frozen batch normalisation runs otherwise.
+                weight.trainable = id(weight) in chosen
 
     def end_stages(self) -> None:
         """Make everything trainable again that was so before the first stage. Compile before further training."""
