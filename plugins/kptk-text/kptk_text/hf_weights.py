@@ -75,8 +75,10 @@ def _config(folder: Path) -> dict[str, Any]:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{file} cannot be read: {error}") from None
-    needed = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-    needed += ("max_position_embeddings", "type_vocab_size")
+    needed = (
+        *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
+        *("max_position_embeddings", "type_vocab_size"),
+    )
     if not isinstance(config, dict) or config.get("model_type") != "bert" or any(name not in config for name in needed):
         kind = config.get("model_type") if isinstance(config, dict) else None
         raise InputError(f"{file} does not describe a BERT in Hugging Face's layout (model_type: {kind}).")
