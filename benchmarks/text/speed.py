@@ -2,9 +2,9 @@
 
     python benchmarks/text/speed.py --peer-python PATH_OF_A_PYTHON_WITH_TORCH_AND_TRANSFORMERS
 
-Both train BERT with a masked language model head and AdamW on random tokens, with dropout 0.1, in processes of their own that take turns;
-each round is a median of steps. transformers computes logits at every place, as its own recipe does; kptk at the chosen places. Run it on a
-quiet machine; nothing is downloaded.
+Both train BERT with a masked language model head and AdamW on random tokens, with dropout 0.1, in processes of their own that
+take turns; each round is a median of steps. transformers computes logits at every place, as its own recipe does; kptk at the
+chosen places. Run it on a quiet machine; nothing is downloaded.
 """
 
 from __future__ import annotations
