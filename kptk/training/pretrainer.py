@@ -16,6 +16,8 @@ from kptk.training.batch_norm import fused as fused_batch_norm
 from kptk.training.clock import Clock
 from kptk.training.features import pooled, run_backbone
 from kptk.training.feeding import KERAS_BATCH, fit_arguments
+from kptk.training.heads import mlp as mlp
+from kptk.training.heads import with_head as with_head
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.stages import fit_stages
 from kptk.types import Tensor
@@ -42,6 +44,9 @@ class Pretrainer(keras.Model, abc.ABC):
     loss_measures_learning: bool = True
     """False if the loss may stand still or rise while the model learns, because what it is compared with moves too, such
     as a queue or the centre of a teacher. A run is then judged by its weights and features alone."""
+
+    collapsed_spread: float = 0.05
+    """Below this spread features count as collapsed. Means of token vectors have much in common: lower for them."""
 
     def __init__(self, backbone: keras.Model, views: Preprocessor | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -267,34 +272,3 @@ class Pretrainer(keras.Model, abc.ABC):
         for key in ("backbone", "views"):
             config[key] = keras.saving.deserialize_keras_object(config[key], custom_objects=custom_objects)
         return cls(**config)
-
-
-def with_head(backbone: keras.Model, head: keras.layers.Layer, name: str = "classifier") -> keras.Model:
-    """A backbone and its head as one plain model; the weights are shared, not copied.
-
-    Args:
-        backbone: from inputs to features.
-        head: a layer from feature vectors to what is wanted.
-        name: name of the model.
-    """
-    inputs = keras.Input(backbone.input_shape[1:], name="inputs")
-    return keras.Model(inputs, head(pooled(backbone(inputs))), name=name)
-
-
-def mlp(layers: tuple[int, ...], input_dim: int, *, batch_norm: bool, name: str) -> keras.Sequential:
-    """A built perceptron for projections and predictions; its last layer is linear and without bias if normalised.
-
-    Args:
-        layers: width of each layer.
-        input_dim: length of the input vectors.
-        batch_norm: whether each layer is followed by batch normalisation.
-        name: name of the model.
-    """
-    stack: list[Any] = [keras.Input((input_dim,))]
-    for index, width in enumerate(layers):
-        stack.append(keras.layers.Dense(width, use_bias=not batch_norm))
-        if batch_norm:
-            stack.append(keras.layers.BatchNormalization())
-        if index < len(layers) - 1:
-            stack.append(keras.layers.ReLU())
-    return keras.Sequential(stack, name=name)
