@@ -131,3 +131,32 @@ def kptk_strategies() -> Iterator[StrategySpec]:
         when="Segmentation, denoising: an answer for each pixel.",
         since="0.1.0",
     )
+    yield StrategySpec(
+        name="soft_sharing",
+        target="kptk_finetune.soft_sharing:SoftSharing",
+        summary="Several tasks: shared kernels, biases of its own for each.",
+        options=(
+            Option(
+                name="train",
+                type=str,
+                default="all",
+                choices=("all", "biases"),
+                help="Everything, or only biases and heads on kept kernels.",
+            ),
+        ),
+        references=("https://arxiv.org/abs/2106.10199",),
+        cost="a pass through the network for each task",
+        when="Related tasks that hard sharing makes worse.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
+        name="twin_networks",
+        aliases=("twins",),
+        target="kptk_finetune.twin_networks:TwinNetworks",
+        summary="Several tasks: a network each, held together by the distance of their weights.",
+        options=(Option(name="strength", default=0.001, low=0.0, help="Of the pull; 0 learns the tasks apart."),),
+        references=("https://doi.org/10.3115/v1/P15-2139",),
+        cost="a network for each task, in memory and in time",
+        when="Tasks that need different features and still have something in common.",
+        since="0.1.0",
+    )

@@ -161,10 +161,25 @@ class Several(Task):
             self.log_sigma = self.add_weight(shape=count, initializer="zeros", name="log_sigma")
         self.built = True
 
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """One name a column."""
+        return tuple(part.name for part in self.parts)
+
     def call(self, features: Tensor, training: bool = False) -> Tensor:
-        """Logits and standardised numbers side by side, shape ``(batch, outputs)``."""
+        """Logits and standardised numbers side by side, shape ``(batch, outputs)``.
+
+        Args:
+            features: shape ``(batch, dim)``; or ``(batch, tasks, dim)`` where each task has features of its own.
+            training: changes nothing.
+        """
         del training
-        return self.head(ops.cast(features, "float32"))
+        features = ops.cast(features, "float32")
+        outputs = self.head(features)
+        if len(features.shape) == 2:
+            return outputs
+        own = [outputs[:, index, part.outputs] for index, part in enumerate(self.parts)]
+        return ops.concatenate(own, axis=-1)
 
     def row_loss(self, labels: Tensor, outputs: Tensor) -> Tensor:
         """Loss of each row over the tasks whose label is known."""
