@@ -135,9 +135,7 @@ class Weights:
 def tuned(backbone: keras.Model, strategy: str, data: Draw, options: dict) -> Outcome:
     """Plain compile and fit with the strategy's defaults; the last epoch is scored."""
     keras.utils.set_random_seed(data.seed)
-    model = kptk.finetune(
-        strategy, backbone, num_classes=int(data.y.max()) + 1, preprocessor="plain_images", **options
-    )
+    model = kptk.finetune(strategy, backbone, num_classes=int(data.y.max()) + 1, preprocessor="plain_images", **options)
     model.compile(keras.optimizers.AdamW(RATE, weight_decay=1e-4), metrics=None)
     per_epoch = -(-len(data.x) // BATCH)
     started = time.perf_counter()
@@ -175,7 +173,9 @@ def make_arms(name: str) -> dict[str, Callable[[Draw], Outcome]]:
         arms[f"{encoder}/scratch"] = lambda data, w=weights: tuned(w.fresh(data), "weight", data, {})
         arms[f"{encoder}/frozen"] = lambda data, w=weights: logistic(w.pretrained(data), data)
         for arm, (strategy, options) in STRATEGIES.items():
-            arms[f"{encoder}/{arm}"] = lambda data, w=weights, s=strategy, o=options: tuned(w.pretrained(data), s, data, o)
+            arms[f"{encoder}/{arm}"] = lambda data, w=weights, s=strategy, o=options: tuned(
+                w.pretrained(data), s, data, o
+            )
 
     def cleared(arm: Callable[[Draw], Outcome]) -> Callable[[Draw], Outcome]:
         def run(data: Draw) -> Outcome:
@@ -215,7 +215,9 @@ def main() -> None:
     parser.add_argument("--path", default="", help="file of a set that is not bundled")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--out", default="", help="file of finished cells; default: results-DATA.jsonl beside this script")
+    parser.add_argument(
+        "--out", default="", help="file of finished cells; default: results-DATA.jsonl beside this script"
+    )
     parser.add_argument("--table", action="store_true", help="only print what is there")
     options = parser.parse_args()
     name = options.data

@@ -79,7 +79,9 @@ def copy_of(trunk: keras.Model, name: str, shares: Callable[[Any], bool]) -> ker
         trunk = keras.Model(trunk.inputs, trunk.outputs[0], name=trunk.name)
     own, theirs = list(copy._flatten_layers()), list(trunk._flatten_layers())
     if [type(layer) for layer in own] != [type(layer) for layer in theirs]:
-        raise UsageError(f"backbone '{trunk.name}' has layers that are not in its copy, so nothing can be shared with it.")
+        raise UsageError(
+            f"backbone '{trunk.name}' has layers that are not in its copy, so nothing can be shared with it."
+        )
     for mine, other in zip(own, theirs, strict=True):
         _link(mine, other, shares)
     missing = [v.path for v in trunk.variables if shares(v) and not any(v is mine for mine in copy.variables)]

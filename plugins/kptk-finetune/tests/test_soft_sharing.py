@@ -108,7 +108,9 @@ def test_only_biases_and_heads_train_if_told_so(backbone, rows, labels) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["soft_sharing", "twin_networks"])
-def test_saved_and_loaded_it_shares_the_same_and_exports_without_kptk(strategy, backbone, rows, labels, tmp_path) -> None:
+def test_saved_and_loaded_it_shares_the_same_and_exports_without_kptk(
+    strategy, backbone, rows, labels, tmp_path
+) -> None:
     from kptk.training.export import deployable
 
     model = model_of(strategy, backbone)
