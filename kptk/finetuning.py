@@ -192,7 +192,7 @@ def _misfits(config: FineTuneConfig, trained: RunConfig | None) -> Iterator[str]
     if task.spec.labels and not data.spec.labels:
         yield f"task {task.id} learns from labels but data {data.id} has none."
     backbone = trained.backbone.offer if trained else None
-    if backbone and backbone.spec.inputs != kind:
+    if backbone and backbone.spec.inputs not in ("", kind):  # a model file may take anything
         yield f"the backbone {backbone.id} takes {backbone.spec.inputs} but data {data.id} holds {kind}."
     gives = strategy.spec.features or (backbone.spec.features if backbone else "")
     if gives and task.spec.features not in ("vector", gives):

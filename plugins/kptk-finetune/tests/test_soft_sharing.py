@@ -174,9 +174,9 @@ def test_twins_start_as_one_share_nothing_and_the_pull_holds_them_together(backb
 
 def test_what_cannot_be_shared_is_refused(backbone) -> None:
     for strategy in ("soft_sharing", "twin_networks"):
-        with pytest.raises(kptk.UsageError, match="at least two tasks.*classification, which is one"):
+        with pytest.raises(kptk.UsageError, match=r"at least two tasks.*classification, which is one"):
             kptk.finetune(strategy, backbone, num_classes=3)
-        with pytest.raises(kptk.UsageError, match="at least two tasks.*several"):
+        with pytest.raises(kptk.UsageError, match=r"at least two tasks.*several"):
             kptk.finetune(strategy, backbone, task="several", tasks="shape:3")
     bare = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(4, use_bias=False)])
     with pytest.raises(kptk.UsageError, match="has no biases"):
@@ -194,5 +194,5 @@ def test_what_cannot_be_shared_is_refused(backbone) -> None:
 
     free = Whole()
     free(np.zeros((1, 8, 8, 1), "float32"))
-    with pytest.raises((kptk.UsageError, kptk.InputError), match="cannot be copied|one input and one output"):
+    with pytest.raises((kptk.UsageError, kptk.InputError), match=r"cannot be copied|one input and one output"):
         model_of("soft_sharing", free)

@@ -155,7 +155,7 @@ def test_backbones_of_every_kind_can_be_gated(name) -> None:
 
 
 def test_what_cannot_be_conditioned_is_refused(backbone) -> None:
-    with pytest.raises(kptk.UsageError, match="at least two tasks.*classification, which is one"):
+    with pytest.raises(kptk.UsageError, match=r"at least two tasks.*classification, which is one"):
         kptk.finetune("task_embeddings", backbone, num_classes=3)
     with pytest.raises(kptk.UsageError, match="returns a sequence"):
         model_of(backbone, mode="prepend")

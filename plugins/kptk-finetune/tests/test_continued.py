@@ -1,0 +1,54 @@
+"""Continued pre-training: a run goes on with its own configuration on the target's rows, and is then fine-tuned."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kptk
+from kptk.training import backend
+
+pytestmark = pytest.mark.skipif(backend.name() != "tensorflow", reason="the command line is tried on one backend")
+
+
+def run(*words: object) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "kptk", *map(str, words)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def weights(path: Path) -> list[np.ndarray]:
+    keras = backend.import_keras()
+    model = kptk.load_model(path / "backbone.keras", compile=False)
+    return [np.array(keras.ops.convert_to_numpy(v.value)) for v in model.weights if "seed" not in v.path]
+
+
+def test_a_run_goes_on_in_another_domain_and_is_fine_tuned(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    x = (rng.integers(0, 100, (60, 8, 8, 1)) + 120 * y[:, None, None, None]).astype("uint8")
+    np.savez(tmp_path / "source.npz", x=x, y=y)
+    np.savez(tmp_path / "target.npz", x=255 - x)
+    source, kept, gone_on, tuned = (tmp_path / name for name in ("source", "kept", "continued", "tuned"))
+    small = ("-o", "backbone.filters=4", "-o", "backbone.units=8", "-o", "objective.temperature=0.4", "-o", "crop=0.7", "--batch-size", 30)
+    run("train", "--plugin", "contrastive", "--data", tmp_path / "source.npz", "--epochs", 2, *small, "--out", source)
+    again = ("train", "--config", source / "config.toml", "--backbone", source / "backbone.keras")
+    again = (*again, "--data", tmp_path / "target.npz", "--epochs", 2)
+    # Without a learning rate it ends where it began: at the run's weights, not at fresh ones.
+    run(*again, "-o", "train.learning_rate=0", "--out", kept)
+    for old, new in zip(weights(source), weights(kept), strict=True):
+        np.testing.assert_array_equal(old, new)
+    run(*again, "--out", gone_on)
+    assert not np.array_equal(weights(source)[0], weights(gone_on)[0])
+    text = (gone_on / "config.toml").read_text()
+    assert "temperature = 0.4" in text and "crop = 0.7" in text and "target.npz" in text
+    said = run("finetune", gone_on, "--task", "classification", "--data", tmp_path / "source.npz", "--out", tuned)
+    assert "4 tensors loaded" in said
+    assert json.loads((tuned / "summary.json").read_text())["status"] == "done"
