@@ -61,7 +61,7 @@ def test_a_tasks_loss_has_no_gradient_for_another_tasks_head() -> None:
         assert not of_kernel[:, others].any() and not of_bias[others].any()
 
 
-@pytest.mark.parametrize("weighting", ["equal", "uncertainty"])
+@pytest.mark.parametrize("weighting", ["equal", "uncertainty", "gradnorm_features"])
 def test_both_tasks_are_learned_together_from_half_of_the_labels_each(weighting) -> None:
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
