@@ -17,6 +17,7 @@ from kptk.training.features import extract_with
 from kptk.training.feeding import steady
 from kptk.training.optimizer import WarmupCosine
 from kptk.training.phases import Featuriser, Phase
+from kptk.training.rates import WarmupLinear
 from kptk.training.stream import batches
 
 if TYPE_CHECKING:
@@ -119,4 +120,6 @@ def train_phase(
 
 def _schedule(run: FineTune, steps: int) -> Any:
     warm = round(run.train["warmup"] * steps)
+    if run.train["schedule"] == "linear":
+        return lambda peak: WarmupLinear(peak, warm, steps)
     return lambda peak: WarmupCosine(peak, warm, steps, cosine=run.train["schedule"] == "cosine")

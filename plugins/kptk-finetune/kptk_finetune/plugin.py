@@ -147,6 +147,7 @@ def kptk_strategies() -> Iterator[StrategySpec]:
                 help="Everything, or only biases and heads on kept kernels.",
             ),
         ),
+        several=True,
         references=("https://arxiv.org/abs/2106.10199",),
         cost="a pass through the network for each task",
         when="Related tasks that hard sharing makes worse.",
@@ -158,6 +159,7 @@ def kptk_strategies() -> Iterator[StrategySpec]:
         target="kptk_finetune.twin_networks:TwinNetworks",
         summary="Several tasks: a network each, held together by the distance of their weights.",
         options=(Option(name="strength", default=0.001, low=0.0, help="Of the pull; 0 learns the tasks apart."),),
+        several=True,
         references=("https://doi.org/10.3115/v1/P15-2139",),
         cost="a network for each task, in memory and in time",
         when="Tasks that need different features and still have something in common.",
@@ -182,6 +184,7 @@ def kptk_strategies() -> Iterator[StrategySpec]:
                 name="train", type=str, default="all", choices=("all", "embeddings"), help="Or keep the trunk as it is."
             ),
         ),
+        several=True,
         references=("https://arxiv.org/abs/1709.07871", "https://arxiv.org/abs/2104.08691"),
         cost="a pass through the network for each task",
         when="Many related tasks, each with few weights of its own.",

@@ -17,9 +17,7 @@ pytestmark = pytest.mark.skipif(backend.name() != "tensorflow", reason="the comm
 
 
 def run(*words: object) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "kptk", *map(str, words)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-m", "kptk", *map(str, words)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -30,7 +30,7 @@ def case(**options) -> tuple[Several, np.ndarray, np.ndarray]:
 def test_norms_are_those_of_the_gradient_for_the_features() -> None:
     task, features, labels = case()
     outputs = task(features)
-    losses, known = task.task_losses(labels, outputs)
+    _, known = task.task_losses(labels, outputs)
     targets = [labels[:, 0], (labels[:, 1] - numpy(task.mean.value)[1]) / numpy(task.spread.value)[1]]
     norms = numpy(feature_gradient_norms(task.parts, outputs, targets, known, task.head.kernel))
     for index in range(2):
