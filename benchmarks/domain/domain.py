@@ -1,7 +1,7 @@
 """Labels in one domain, the test in another: what do DANN, CORAL, MMD and continued pre-training recover?
 
-Source: `mnist10k` in three equal channels. Target: digits blended with darkened crops of the bundled emoji, ``|crop - digit|``, as
-MNIST-M blends them with photographs. No digit is in both domains. The protocol is in README.md.
+Source: `mnist10k` in three equal channels. Target: digits blended with darkened crops of the bundled emoji,
+``|crop - digit|``, as MNIST-M blends them with photographs. No digit is in both domains. The protocol is in README.md.
 
     python benchmarks/domain/domain.py --seeds 5
 

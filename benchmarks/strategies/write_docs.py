@@ -1,6 +1,6 @@
 """Write the tables of `docs/strategies.md` and `docs/domain-adaptation.md` from the recorded results.
 
-    python benchmarks/strategies/write_docs.py
+python benchmarks/strategies/write_docs.py
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ def kptk_strategies() -> Iterator[StrategySpec]:
         name="twin_networks",
         aliases=("twins",),
         target="kptk_finetune.twin_networks:TwinNetworks",
-        summary="Several tasks: a network each, held together by the distance of their weights.",
+        summary="Several tasks: a network each, held together by their distance.",
         options=(Option(name="strength", default=0.001, low=0.0, help="Of the pull; 0 learns the tasks apart."),),
         several=True,
         references=("https://doi.org/10.3115/v1/P15-2139",),
@@ -193,7 +193,7 @@ def kptk_strategies() -> Iterator[StrategySpec]:
     yield StrategySpec(
         name="dann",
         target="kptk_finetune.dann:Dann",
-        summary="Domain adaptation: features that a classifier of domains cannot tell apart.",
+        summary="Domain adaptation: features that a domain classifier cannot tell apart.",
         options=(
             _TARGET,
             Option(name="weight", default=1.0, low=0.0, help="Of the domain classifier's loss."),
@@ -220,7 +220,7 @@ def kptk_strategies() -> Iterator[StrategySpec]:
     yield StrategySpec(
         name="mmd",
         target="kptk_finetune.mmd:Mmd",
-        summary="Domain adaptation: features of one distribution in both domains, by a kernel.",
+        summary="Domain adaptation: features of one distribution in both domains.",
         options=(
             _TARGET,
             Option(name="weight", default=1.0, low=0.0, help="Of the discrepancy."),

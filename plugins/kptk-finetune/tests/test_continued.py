@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import kptk
+from kptk.cli.main import cli
 from kptk.training import backend
 
-pytestmark = pytest.mark.skipif(backend.name() != "tensorflow", reason="the command line is tried on one backend")
+pytestmark = pytest.mark.backends
 
 
 def run(*words: object) -> str:
-    done = subprocess.run([sys.executable, "-m", "kptk", *map(str, words)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    done = CliRunner().invoke(cli, [str(word) for word in words])
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 def weights(path: Path) -> list[np.ndarray]:

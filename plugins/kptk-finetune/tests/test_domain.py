@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import kptk
+from kptk.cli.main import cli
 from kptk.testing.gradients import value_and_gradients
 from kptk.training import backend
 
@@ -208,8 +208,12 @@ def test_what_cannot_be_a_target_is_refused(strategy, backbone, rows) -> None:
         mixed.read(np.arange(2))
 
 
-@pytest.mark.skipif(backend.name() != "tensorflow", reason="the command line is tried on one backend")
-def test_command_adapts_resumes_nothing_of_another_target_and_refuses_early(tmp_path) -> None:
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def files(tmp_path) -> Path:
     rng = np.random.default_rng(0)
     y = np.arange(60) % 2
     x = (rng.integers(0, 100, (60, 8, 8, 1)) + 120 * y[:, None, None, None]).astype("uint8")
@@ -218,24 +222,52 @@ def test_command_adapts_resumes_nothing_of_another_target_and_refuses_early(tmp_
     np.savez(tmp_path / "other.npz", x=np.zeros((4, 9, 9, 1), "uint8"))
     keras.utils.set_random_seed(0)
     kptk.backbone("example_cnn", input_shape=(8, 8, 1), filters=4, units=8).save(tmp_path / "b.keras")
+    return tmp_path
 
-    def run(*words: str, out: str = "run") -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "kptk", "finetune", str(tmp_path / "b.keras"), "--task", "classification"]
-        command += ["--data", str(tmp_path / "source.npz"), "--strategy", "dann", "--out", str(tmp_path / out)]
-        return subprocess.run([*command, "--epochs", "2", *words], capture_output=True, text=True, check=False)
 
-    done = run("-o", f"strategy.target={tmp_path / 'target.npz'}")
-    assert done.returncode == 0, done.stderr
+def run(files: Path, *words: str, out: str = "run"):
+    command = ["finetune", str(files / "b.keras"), "--task", "classification", "--data", str(files / "source.npz")]
+    return CliRunner().invoke(cli, [*command, "--strategy", "dann", "--epochs", "3", "--out", str(files / out), *words])
+
+
+def test_command_adapts_and_goes_on_to_the_same_bits_and_not_with_another_target(files, monkeypatch) -> None:
+    target = ("-o", f"strategy.target={files / 'target.npz'}")
+    done = run(files, *target)
+    assert done.exit_code == 0, done.output
     assert "mixed with" in done.stdout
-    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert summary["status"] == "done" and summary["rows"]["train"] == 48
-    assert json.loads((tmp_path / "run" / "environment.json").read_text())["rows_fingerprint"]
-    for words, message in (
-        ((), "needs its option 'target'"),
-        (("-o", f"strategy.target={tmp_path / 'other.npz'}"), "takes rows of 8 x 8 x 1"),
-        (("-o", f"strategy.target={tmp_path / 'none.npz'}"), "none.npz"),
-    ):
-        refused = run(*words, out="refused")
-        assert refused.returncode == 2, refused.stderr
-        assert message in refused.stderr
-        assert not (tmp_path / "refused").exists()
+    whole = json.loads((files / "run" / "summary.json").read_text())
+    assert whole["status"] == "done" and whole["rows"]["train"] == 48
+    from kptk.training.callbacks import ShowProgress
+
+    step = ShowProgress.on_train_batch_end
+
+    def on_train_batch_end(self, batch, logs=None):
+        step(self, batch, logs)
+        if self.step == 5:  # in the second epoch
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ShowProgress, "on_train_batch_end", on_train_batch_end)
+        assert isinstance(run(files, *target, "-o", "checkpoint_every=2", out="again").exception, Killed)
+    kept = (files / "target.npz").read_bytes()
+    np.savez(files / "target.npz", x=np.zeros((20, 8, 8, 1), "uint8"))
+    refused = CliRunner().invoke(cli, ["finetune", "--resume", str(files / "again")])
+    assert refused.exit_code == 2 and "the target's data of" in refused.stderr
+    (files / "target.npz").write_bytes(kept)
+    resumed = CliRunner().invoke(cli, ["finetune", "--resume", str(files / "again")])
+    assert resumed.exit_code == 0, resumed.output
+    ended = json.loads((files / "again" / "summary.json").read_text())
+    for key in ("checksum", "loss", "first_loss", "best_epoch", "steps"):
+        assert ended[key] == whole[key], key
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [("", "needs its option 'target'"), ("other.npz", "takes rows of 8 x 8 x 1"), ("none.npz", "none.npz")],
+)
+def test_command_refuses_before_anything_is_written(files, target, message) -> None:
+    words = ("-o", f"strategy.target={files / target}") if target else ()
+    refused = run(files, *words)
+    assert refused.exit_code == 2, refused.output
+    assert message in refused.stderr
+    assert not (files / "run").exists()

@@ -196,3 +196,16 @@ def test_what_cannot_be_shared_is_refused(backbone) -> None:
     free(np.zeros((1, 8, 8, 1), "float32"))
     with pytest.raises((kptk.UsageError, kptk.InputError), match=r"cannot be copied|one input and one output"):
         model_of("soft_sharing", free)
+
+
+@pytest.mark.parametrize("strategy", ["soft_sharing", "twin_networks", "task_embeddings"])
+def test_one_task_is_refused_before_anything_is_built(strategy, backbone, tmp_path) -> None:
+    from kptk.finetuning import resolve_finetune
+    from kptk.plugins import Plugins
+    from kptk.request import Request
+
+    backbone.save(tmp_path / "b.keras")
+    names = {"strategy": strategy, "task": "classification"}
+    request = Request(recipe=str(tmp_path / "b.keras"), names=names, data="mnist10k")
+    with pytest.raises(kptk.UsageError, match=r"several tasks on the same rows, task .*classification is one"):
+        resolve_finetune(Plugins(), request)
