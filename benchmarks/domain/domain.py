@@ -33,7 +33,7 @@ STEPS, BATCH, RATE = 600, 32, 1e-3
 PRETRAIN_EPOCHS, PRETRAIN_BATCH = 8, 250
 VIEWS = {"flip": 0.0, "crop": 0.6, "rotation": 20.0, "noise": 0.1}
 ARMS = (
-    "source only", "source pre-training", "continued", "coral", "mmd", "dann", "continued, then dann", "target-trained"
+    "source only", "source pre-training", "continued", "coral", "mmd", "dann", "target-trained"
 )  # fmt: skip
 
 
@@ -148,7 +148,6 @@ def make_arms() -> dict[str, Callable[[Draw], Outcome]]:
         "coral": lambda data: adapted("coral", network(data.seed), data),
         "mmd": lambda data: adapted("mmd", network(data.seed), data),
         "dann": lambda data: adapted("dann", network(data.seed), data),
-        "continued, then dann": lambda data: adapted("dann", start.of(data, "continued"), data),
         "target-trained": lambda data: tuned(network(data.seed), "weight", data, data.pool, data.pool_y, BATCH),
     }
 

@@ -103,7 +103,8 @@ def _link(mine: Any, other: Any, shares: Callable[[Any], bool]) -> None:
             continue
         if not shares(theirs):
             if "seed_generator" not in theirs.path:
-                held.assign(theirs.value)
+                # A copy: on JAX two variables would otherwise be one buffer, which a training step cannot give away twice.
+                held.assign(keras.ops.copy(theirs.value))
             continue
         # In the same place: Keras saves the weights of some layers in the order of its lists.
         store = "trainable_variables" if held.trainable else "non_trainable_variables"

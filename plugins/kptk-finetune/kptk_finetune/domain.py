@@ -21,6 +21,21 @@ from kptk.training.task import Task
 from kptk.types import Tensor
 from kptk_finetune.mixed import Mixed
 
+GAMMA = 10.0
+"""How fast a domain loss sets in."""
+
+
+def reversal_strength(progress: Tensor) -> Tensor:
+    """``2 / (1 + exp(-10 p)) - 1``: from 0 to nearly 1, so that the domains do not disturb the beginning.
+
+    Args:
+        progress: `p`, how much of the training is done, 0 to 1.
+
+    References:
+        https://arxiv.org/abs/1505.07818, section 5.2.2
+    """
+    return 2.0 / (1.0 + ops.exp(-GAMMA * progress)) - 1.0
+
 
 @dataclass(slots=True)
 class _Held:

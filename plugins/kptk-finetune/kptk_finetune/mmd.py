@@ -10,7 +10,7 @@ from keras import ops
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.task import Task
 from kptk.types import Tensor
-from kptk_finetune.domain import DomainStrategy
+from kptk_finetune.domain import DomainStrategy, reversal_strength
 
 
 def squared_distances(features: Tensor) -> Tensor:
@@ -82,12 +82,11 @@ class Mmd(DomainStrategy):
         self.gamma = gamma
 
     def domain_loss(self, features: Tensor, of_target: Tensor, progress: Tensor) -> Tensor:
-        """`squared_mmd`."""
-        del progress
+        """`squared_mmd`, which sets in as DANN's reversal does: at once, it would draw all features into one point."""
         gamma = self.gamma
         if not gamma:
             gamma = 1.0 / ops.maximum(ops.mean(squared_distances(ops.stop_gradient(features))), 1e-6)
-        return squared_mmd(features, of_target, gamma)
+        return reversal_strength(progress) * squared_mmd(features, of_target, gamma)
 
     def get_config(self) -> dict[str, Any]:
         """Return every argument but the target's rows."""

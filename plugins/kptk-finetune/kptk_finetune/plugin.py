@@ -196,7 +196,7 @@ def kptk_strategies() -> Iterator[StrategySpec]:
         summary="Domain adaptation: features that a domain classifier cannot tell apart.",
         options=(
             _TARGET,
-            Option(name="weight", default=1.0, low=0.0, help="Of the domain classifier's loss."),
+            Option(name="weight", default=0.1, low=0.0, help="Of the domain classifier's loss."),
             Option(name="units", type=int, default=100, low=1, help="Hidden width of the domain classifier."),
             Option(name="annealed", type=bool, default=False, help="The paper's learning rate instead of the run's."),
         ),

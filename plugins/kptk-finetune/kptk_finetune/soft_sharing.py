@@ -58,7 +58,7 @@ class SoftSharing(Strategy):
         network = side_by_side(trunks, backbone, "soft_sharing")
         super().__init__(backbone, task, preprocessor, augment=augment, network=network, **kwargs)
         self.trunks = trunks
-        self.train = train
+        self.what_trains = train  # `train` is a method of PyTorch's modules
 
     def biases(self, number: int) -> tuple[Any, ...]:
         """The biases of a task.
@@ -74,7 +74,7 @@ class SoftSharing(Strategy):
 
     def phases(self) -> tuple[Phase, ...]:
         """Everything, or the biases and the heads, in one phase."""
-        if self.train == "all":
+        if self.what_trains == "all":
             return (Phase(name="all", weights=tuple(self.tunable), live=True),)
         inside = {id(variable) for trunk in self.trunks for variable in trunk.variables}
         heads = tuple(variable for variable in self.tunable if id(variable) not in inside)
@@ -83,7 +83,7 @@ class SoftSharing(Strategy):
 
     def get_config(self) -> dict[str, Any]:
         """Return every argument."""
-        return {**super().get_config(), "train": self.train}
+        return {**super().get_config(), "train": self.what_trains}
 
 
 def _shared(variable: Any) -> bool:

@@ -11,7 +11,7 @@ from kptk.training import backend
 
 pytestmark = pytest.mark.backends
 keras = backend.import_keras()
-numpy = keras.ops.convert_to_numpy
+numpy, tensor = keras.ops.convert_to_numpy, keras.ops.convert_to_tensor
 
 from kptk_finetune.copies import BIASES, kind_of
 from kptk_finetune.twin_networks import weight_distance
@@ -91,7 +91,9 @@ def test_gradient_of_a_tasks_loss_for_anothers_bias_is_exactly_zero(backbone, ro
     labels = labels.copy()
     labels[:, 1] = np.nan
     features = numpy(model.encode(x, False))
-    _, (gradient,) = value_and_gradients(lambda f: keras.ops.mean(model.task.row_loss(labels, model.task(f))), features)
+    _, (gradient,) = value_and_gradients(
+        lambda f: keras.ops.mean(model.task.row_loss(tensor(labels), model.task(f))), features
+    )
     assert np.abs(gradient[:, 0]).max() > 0 and not gradient[:, 1].any()
 
 

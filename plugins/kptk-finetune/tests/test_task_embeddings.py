@@ -11,7 +11,7 @@ from kptk.training import backend
 
 pytestmark = pytest.mark.backends
 keras = backend.import_keras()
-numpy = keras.ops.convert_to_numpy
+numpy, tensor = keras.ops.convert_to_numpy, keras.ops.convert_to_tensor
 
 from kptk_finetune.task_embeddings import modulated
 
@@ -50,7 +50,7 @@ def test_film_is_the_papers_with_its_gradient() -> None:
     np.testing.assert_allclose(of_h, 2 * made * (1 + scale[:, None]), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(of_g, (2 * made * hidden).sum(1), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(of_b, (2 * made).sum(1), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(numpy(modulated(hidden, shift)), hidden + shift[:, None], rtol=1e-6)
+    np.testing.assert_allclose(numpy(modulated(tensor(hidden), tensor(shift))), hidden + shift[:, None], rtol=1e-6)
 
 
 @pytest.mark.parametrize("mode", ["film", "add"])
