@@ -171,6 +171,7 @@ class StrategySpec(Spec):
         stage: when it runs, ``"finetune"`` or ``"adapt"``.
         features: what it gives the task: ``"map"`` if it adds a decoder; empty for what the backbone returns.
         needs: options that have no default and must be given, such as ``("teacher",)``.
+        several: whether it is for several tasks at once, so that a task of one is refused.
         cost: what it costs beside training all weights.
         when: when to use it, in one sentence.
     """
@@ -181,6 +182,7 @@ class StrategySpec(Spec):
     stage: str = "finetune"
     features: str = ""
     needs: tuple[str, ...] = ()
+    several: bool = False
     cost: str = ""
     when: str = ""
 
@@ -193,6 +195,7 @@ class TaskSpec(Spec):
         inputs: the kinds of input it works on; empty for any.
         labels: what its labels are: ``"class"``, ``"number"``, ``"mask"``, ``"text"`` or ``""`` for none.
         features: what it needs of the backbone.
+        several: whether it holds several tasks, see `kptk.training.task.Task.task_names`.
     """
 
     kind: ClassVar[str] = "task"
@@ -200,6 +203,7 @@ class TaskSpec(Spec):
     inputs: tuple[str, ...] = ()
     labels: str = "class"
     features: str = "vector"
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
