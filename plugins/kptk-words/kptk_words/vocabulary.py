@@ -48,6 +48,7 @@ class Vocabulary:
         words: the words.
         counts: occurrences of each in the training text.
         total: words of the training text, including those that are not in it.
+        documents: texts with words in it.
 
     Example:
         >>> vocabulary = Vocabulary.count([["a", "b", "a"], ["c", "a", "b"]], min_count=2)
@@ -58,6 +59,7 @@ class Vocabulary:
     words: tuple[str, ...]
     counts: tuple[int, ...]
     total: int
+    documents: int
 
     @classmethod
     def count(cls, documents: Iterable[Sequence[str]], *, min_count: int = 1, max_words: int = 0) -> Vocabulary:
@@ -72,10 +74,11 @@ class Vocabulary:
             InputError: if fewer than two words are left, so that there is nothing to predict.
         """
         found: Counter[str] = Counter()
-        total, floor = 0, 1
+        total, texts, floor = 0, 0, 1
         for words in documents:
             found.update(words)
             total += len(words)
+            texts += bool(words)
             while len(found) > DISTINCT:
                 floor += 1
                 found = Counter({word: times for word, times in found.items() if times >= floor})
@@ -90,7 +93,7 @@ class Vocabulary:
                 f"only {len(order)} of {len(found):,} different words occur {min_count} times or more (the commonest, "
                 f"'{commonest}', {times:,} times), and word vectors need at least 2. Give more text, or a smaller min_count."
             )
-        return cls(tuple(word for _, word in order), tuple(-times for times, _ in order), total)
+        return cls(tuple(word for _, word in order), tuple(-times for times, _ in order), total, texts)
 
     @property
     def size(self) -> int:
@@ -118,7 +121,7 @@ class Vocabulary:
 
     def to_config(self) -> dict[str, Any]:
         """As plain JSON."""
-        return {"words": list(self.words), "counts": list(self.counts), "total": self.total}
+        return {"words": list(self.words), "counts": list(self.counts), "total": self.total, "documents": self.documents}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Vocabulary:
@@ -127,4 +130,4 @@ class Vocabulary:
         Args:
             config: that.
         """
-        return cls(tuple(config["words"]), tuple(config["counts"]), config["total"])
+        return cls(tuple(config["words"]), tuple(config["counts"]), config["total"], config["documents"])

@@ -119,7 +119,9 @@ class Words(Preprocessor):
         self.vocabulary = vocabulary
         keep = keep_probability(self.counts, self.sample)
         self._keep = keep.astype(np.float32)
-        self._kept_share = float(np.sum(keep * self.counts) / max(self.counts.sum(), 1))
+        # The end of a document takes a place, too, and always stays.
+        ends = vocabulary.documents
+        self._kept_share = float((np.sum(keep * self.counts) + ends) / max(self.counts.sum() + ends, 1))
 
     def _known(self) -> Vocabulary:
         if self.vocabulary is None:
