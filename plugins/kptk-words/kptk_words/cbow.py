@@ -18,7 +18,7 @@ class CBOW(WordPretrainer):
     Each word of the context gets the whole gradient of the mean, not divided by their number, as in the C program and gensim.
 
     Example:
-        >>> backbone = kptk.backbone("word_vectors", input_shape=(512,), vocabulary_size=1000)
+        >>> backbone = kptk.backbone("word_vectors", input_shape=(512,), vocabulary=1000)
         >>> model = CBOW(backbone, window=5, negatives=5)
 
     References:

@@ -1,1 +1,134 @@
 """What this plugin offers. Read at discovery: keep Keras out."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kptk import BackboneSpec, ObjectiveSpec, Option, PreprocessorSpec, RecipeSpec, hookimpl
+
+SKIP_GRAM, CBOW_PAPER, GLOVE_PAPER = (
+    "https://arxiv.org/abs/1310.4546",
+    "https://arxiv.org/abs/1301.3781",
+    "https://aclanthology.org/D14-1162/",
+)
+
+TRAIN: Mapping[str, Any] = {
+    "train.optimizer": "sgd",
+    "train.momentum": 0.0,
+    "train.learning_rate": 0.025,
+    "train.lr_scaling": "none",
+    "train.schedule": "linear",
+    "train.warmup": 0.0,
+    "train.weight_decay": 0.0,
+    "train.batch_size": 16,
+    "train.epochs": 15,
+}
+"""Stochastic gradient descent as the C program does it; without momentum and weight decay a step changes only the vectors of its
+words. The batch is in blocks of words."""
+
+_NEGATIVE_SAMPLING = (
+    Option(name="window", type=int, default=5, low=1, high=50, help="Words on each side at most; drawn for each, from 1."),
+    Option(name="negatives", type=int, default=5, low=1, help="Drawn words for each pair; 2 to 5 suit large corpora."),
+    Option(name="power", default=0.75, low=0.0, help="Exponent of the counts in the distribution of drawn words."),
+    Option(name="group", type=int, default=32, low=1, help="Consecutive words that share their drawn words."),
+    Option(name="shared", type=int, default=32, low=1, help="Words that such a group draws."),
+    Option(name="step_limit", default=200.0, low=0.0, help="Terms a word's steps add up in a batch; 0 for no limit."),
+)
+
+
+@hookimpl
+def kptk_objectives() -> Iterator[ObjectiveSpec]:
+    """Offer word2vec's two models."""
+    yield ObjectiveSpec(
+        name="skipgram",
+        aliases=("word2vec",),
+        target="kptk_words.skipgram:SkipGram",
+        summary="word2vec: a word predicts the words around it.",
+        options=_NEGATIVE_SAMPLING,
+        inputs=("text",),
+        suggests=TRAIN,
+        chance="(negatives + 1) ln 2",
+        cost="some hundred thousand words a second and core",
+        when="Vectors of words from your own texts; also of rare ones, and from a small corpus.",
+        references=(SKIP_GRAM,),
+        since="0.2.0",
+    )
+    yield ObjectiveSpec(
+        name="cbow",
+        target="kptk_words.cbow:CBOW",
+        summary="word2vec: the words around it predict a word.",
+        options=_NEGATIVE_SAMPLING,
+        inputs=("text",),
+        suggests=TRAIN,
+        chance="(negatives + 1) ln 2",
+        cost="less than skip-gram",
+        when="A large corpus and frequent words; faster than skip-gram.",
+        references=(CBOW_PAPER, SKIP_GRAM),
+        since="0.2.0",
+    )
+
+
+@hookimpl
+def kptk_backbones() -> Iterator[BackboneSpec]:
+    """Offer a table of vectors."""
+    yield BackboneSpec(
+        name="word_vectors",
+        target="kptk_words.word_vectors:word_vectors",
+        summary="A vector for each word; a text is the mean of its words.",
+        options=(
+            Option(name="vocabulary", type=int, default=0, low=0, help="Words; 0: what the preprocessor learned."),
+            Option(name="dim", type=int, default=100, low=1, help="Length of a vector."),
+        ),
+        inputs="text",
+        references=(CBOW_PAPER,),
+        since="0.2.0",
+    )
+
+
+WORDS = (
+    Option(name="min_count", type=int, default=5, low=1, help="A rarer word is unknown."),
+    Option(name="max_words", type=int, default=100_000, low=0, help="Words of the vocabulary at most; 0 for any."),
+    Option(name="pattern", type=str, default=r"\w+", help="Regular expression of a word; empty: split at white space."),
+    Option(name="lowercase", type=bool, default=True, help="Write words small."),
+    Option(
+        name="unknown", type=str, default="drop", choices=("drop", "keep"), help="Leave unknown words out, or number them."
+    ),
+    Option(name="sample", default=1e-3, low=0.0, help="Frequency from which words are left out at random; 0: none."),
+    Option(name="length", type=int, default=256, low=1, help="Words of a text, other than in pre-training."),
+    Option(name="block", type=int, default=512, low=2, help="Words of a training row."),
+)
+
+
+@hookimpl
+def kptk_preprocessors() -> Iterator[PreprocessorSpec]:
+    """Offer words as numbers."""
+    yield PreprocessorSpec(
+        name="words",
+        target="kptk_words.words:Words",
+        summary="Words as numbers, frequent ones left out at random.",
+        options=WORDS,
+        inputs="text",
+        views=1,
+        fits=True,
+        references=(SKIP_GRAM,),
+        since="0.2.0",
+    )
+
+
+@hookimpl
+def kptk_recipes() -> Iterator[RecipeSpec]:
+    """Offer vectors of the bundled Wikipedia articles."""
+    for name, aliases, summary in (
+        ("skipgram", ("words", "word2vec"), "Skip-gram vectors of the bundled Wikipedia articles."),
+        ("cbow", (), "CBOW vectors of the bundled Wikipedia articles."),
+    ):
+        yield RecipeSpec(
+            name=name,
+            aliases=aliases,
+            summary=summary,
+            objective=f"words/{name}",
+            backbone="words/word_vectors",
+            preprocessor="words/words",
+            dataset="text/wiki_mini",
+            references=(SKIP_GRAM,),
+            since="0.2.0",
+        )

@@ -16,7 +16,7 @@ class SkipGram(WordPretrainer):
     """The vector of a word and the output vector of each word around it have a large product, drawn words a small one.
 
     Example:
-        >>> backbone = kptk.backbone("word_vectors", input_shape=(512,), vocabulary_size=1000)
+        >>> backbone = kptk.backbone("word_vectors", input_shape=(512,), vocabulary=1000)
         >>> model = SkipGram(backbone, window=5, negatives=5)
 
     References:

@@ -79,7 +79,7 @@ class WordPretrainer(Pretrainer, abc.ABC):
         if len(counts) != self.words:
             raise UsageError(
                 f"the backbone has {self.words:,} word vectors and the preprocessor {len(counts):,} words. Build the backbone with "
-                f"vocabulary_size={len(counts)}."
+                f"vocabulary={len(counts)}."
             )
         return counts
 

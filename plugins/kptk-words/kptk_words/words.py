@@ -152,6 +152,10 @@ class Words(Preprocessor):
         del row_shape
         return (self.length,)
 
+    def backbone_options(self) -> dict[str, Any]:
+        """The size of the vocabulary."""
+        return {"vocabulary": self.vocabulary_size}
+
     def prepared(self, source: Source, *, training: bool = False) -> Source:
         """The same texts as numbers: one row each, or, for pre-training, the whole corpus in blocks."""
         if not training:
