@@ -13,6 +13,7 @@ import pluggy
 
 from kptk.spec import (
     BackboneSpec,
+    CommandSpec,
     DatasetSpec,
     ObjectiveSpec,
     PreprocessorSpec,
@@ -161,6 +162,24 @@ def kptk_recipes() -> Iterable[RecipeSpec]:
                 dataset="vision/mnist10k",
                 settings={"train.epochs": 20},
                 expect="kNN 95 % on digits in 2 minutes on 2 cores",
+            )
+        ```
+    """
+    return ()
+
+
+@hookspec
+def kptk_commands() -> Iterable[CommandSpec]:
+    """Offer commands of the command line, for what a kind of model can do that no other can.
+
+    Example:
+        ```python
+        @hookimpl
+        def kptk_commands():
+            yield CommandSpec(
+                name="neighbours",
+                target="kptk_align.commands:neighbours",  # a click.Command; import Keras inside its function
+                summary="List the words whose vectors are nearest to a word's.",
             )
         ```
     """

@@ -9,7 +9,11 @@ TRAIN: tuple[Option, ...] = (
     Option(name="batch_size", type=int, default=256, low=1, help="Examples a step."),
     Option(name="seed", type=int, default=0, low=0, help="Decides initial weights, views and data order."),
     Option(
-        name="optimizer", type=str, default="adamw", choices=("adamw", "adam", "sgd", "adagrad"), help="Keras optimiser."
+        name="optimizer",
+        type=str,
+        default="adamw",
+        choices=("adamw", "adam", "sgd", "adagrad"),
+        help="Keras optimiser.",
     ),
     Option(name="momentum", default=0.9, low=0.0, high=1.0, help="Of sgd; at 0 only rows that a step used change."),
     Option(name="learning_rate", default=1e-3, low=0.0, help="Peak learning rate at a batch of 256."),

@@ -251,6 +251,16 @@ class RecipeSpec(Spec):
     expect: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec(Spec):
+    """A command of the command line, ``kptk NAME``: its target is a `click.Command` or a group of them.
+
+    A command of the core keeps its name: one of a plugin cannot take its place.
+    """
+
+    kind: ClassVar[str] = "command"
+
+
 SPECS: dict[str, type[Spec]] = {
     spec.kind: spec
     for spec in (
@@ -261,6 +271,7 @@ SPECS: dict[str, type[Spec]] = {
         TaskSpec,
         DatasetSpec,
         RecipeSpec,
+        CommandSpec,
     )
 }
 """Every kind of offer, by its name."""

@@ -261,7 +261,7 @@ class Run:
         """The fixed rows on which the health of the features is measured."""
         count = min(len(self.source), 512)
         rows = np.random.default_rng([self.train["seed"], 11]).choice(len(self.source), size=count, replace=False)
-        return self.source.read(rows)
+        return self.model.health_inputs(self.source.read(rows))
 
     def _say_epoch(self, record: dict[str, Any]) -> None:
         parts = [f"epoch {record['epoch']}/{self.train['epochs']}"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kptk import BackboneSpec, ObjectiveSpec, Option, PreprocessorSpec, RecipeSpec, hookimpl
+from kptk import BackboneSpec, CommandSpec, ObjectiveSpec, Option, PreprocessorSpec, RecipeSpec, hookimpl
 
 SKIP_GRAM, CBOW_PAPER, GLOVE_PAPER = (
     "https://arxiv.org/abs/1310.4546",
@@ -26,11 +26,13 @@ TRAIN: Mapping[str, Any] = {
 words. The batch is in blocks of words."""
 
 _NEGATIVE_SAMPLING = (
-    Option(name="window", type=int, default=5, low=1, high=50, help="Words on each side at most; drawn for each, from 1."),
+    Option(
+        name="window", type=int, default=5, low=1, high=50, help="Words on each side at most; drawn for each, from 1."
+    ),
     Option(name="negatives", type=int, default=5, low=1, help="Drawn words for each pair; 2 to 5 suit large corpora."),
     Option(name="power", default=0.75, low=0.0, help="Exponent of the counts in the distribution of drawn words."),
-    Option(name="group", type=int, default=32, low=1, help="Consecutive words that share their drawn words."),
-    Option(name="shared", type=int, default=32, low=1, help="Words that such a group draws."),
+    Option(name="group", type=int, default=16, low=1, help="Consecutive words that share their drawn words."),
+    Option(name="shared", type=int, default=8, low=1, help="Words that such a group draws."),
     Option(name="step_limit", default=200.0, low=0.0, help="Terms a word's steps add up in a batch; 0 for no limit."),
 )
 
@@ -90,7 +92,11 @@ WORDS = (
     Option(name="pattern", type=str, default=r"\w+", help="Regular expression of a word; empty: split at white space."),
     Option(name="lowercase", type=bool, default=True, help="Write words small."),
     Option(
-        name="unknown", type=str, default="drop", choices=("drop", "keep"), help="Leave unknown words out, or number them."
+        name="unknown",
+        type=str,
+        default="drop",
+        choices=("drop", "keep"),
+        help="Leave unknown words out, or number them.",
     ),
     Option(name="sample", default=1e-3, low=0.0, help="Frequency from which words are left out at random; 0: none."),
     Option(name="length", type=int, default=256, low=1, help="Words of a text, other than in pre-training."),
@@ -132,3 +138,14 @@ def kptk_recipes() -> Iterator[RecipeSpec]:
             references=(SKIP_GRAM,),
             since="0.2.0",
         )
+
+
+@hookimpl
+def kptk_commands() -> Iterator[CommandSpec]:
+    """Offer questions to word vectors, and their export."""
+    for name, summary in (
+        ("neighbours", "List the words whose vectors are nearest to a word's."),
+        ("analogy", "Answer an analogy: kptk analogy RUN king - man + woman."),
+        ("words", "Export word vectors for gensim, or score them on word tests."),
+    ):
+        yield CommandSpec(name=name, target=f"kptk_words.commands:{name}", summary=summary, since="0.2.0")

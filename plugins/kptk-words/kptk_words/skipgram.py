@@ -34,7 +34,9 @@ class SkipGram(WordPretrainer):
         context = ops.take(self.outputs, groups.context, axis=0)
         noise = ops.take(self.outputs, drawn, axis=0)
         if self.step_limit:
-            of_input = share(terms_of([(groups.centre, count[..., 0] * (1 + self.negatives))], self.words), self.step_limit)
+            of_input = share(
+                terms_of([(groups.centre, count[..., 0] * (1 + self.negatives))], self.words), self.step_limit
+            )
             parts = [(groups.context, ops.sum(pairs, axis=1)), (drawn, ops.sum(negative, axis=1))]
             of_output = share(terms_of(parts, self.words), self.step_limit)
             inputs = scaled_gradient(inputs, ops.take(of_input, groups.centre)[..., None])

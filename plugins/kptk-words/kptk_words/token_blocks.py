@@ -61,7 +61,9 @@ class TokenBlocks(Source):
             self._file.write(end * (self._rows * block - numbers))
             self._file.flush()
         except OSError as error:
-            raise RunError(f"could not write the word numbers of {raw.describe()}: {error.strerror or error}") from error
+            raise RunError(
+                f"could not write the word numbers of {raw.describe()}: {error.strerror or error}"
+            ) from error
         if not numbers:
             raise InputError(f"{raw.describe()}: no word of it is in the vocabulary.")
         self.numbers = np.memmap(self._file, np.int32, "r", shape=(self._rows, block))

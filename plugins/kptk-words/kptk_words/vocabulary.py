@@ -121,7 +121,12 @@ class Vocabulary:
 
     def to_config(self) -> dict[str, Any]:
         """As plain JSON."""
-        return {"words": list(self.words), "counts": list(self.counts), "total": self.total, "documents": self.documents}
+        return {
+            "words": list(self.words),
+            "counts": list(self.counts),
+            "total": self.total,
+            "documents": self.documents,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Vocabulary:

@@ -48,8 +48,8 @@ class WordPretrainer(Pretrainer, abc.ABC):
         window: int = 5,
         negatives: int = 5,
         power: float = 0.75,
-        group: int = 32,
-        shared: int = 32,
+        group: int = 16,
+        shared: int = 8,
         step_limit: float = 200.0,
         **kwargs: Any,
     ) -> None:
@@ -109,6 +109,10 @@ class WordPretrainer(Pretrainer, abc.ABC):
             outputs["positive_scores"], outputs["positive"], outputs["negative_scores"], outputs["negative"]
         )
         return summed(total, ops.sum(outputs["positive"]))
+
+    def health_inputs(self, rows: np.ndarray) -> np.ndarray:
+        """Single words, the most frequent ones: it is their vectors that must not all be alike."""
+        return np.arange(FIRST, min(self.words, FIRST + len(rows)), dtype=np.int32)[:, None]
 
     def chance_loss(self, batch_size: int) -> float:
         """All scores 0: ``(negatives + 1) ln 2`` a pair."""

@@ -38,7 +38,5 @@ def word_vectors(input_shape: tuple[int, ...], *, vocabulary: int = 0, dim: int 
         )
     ids = keras.Input((None,), dtype="int32", name="words")
     start = keras.initializers.RandomUniform(-0.5 / dim, 0.5 / dim)
-    vectors = keras.layers.Embedding(
-        vocabulary, dim, embeddings_initializer=start, mask_zero=True, name="vectors"
-    )(ids)
+    vectors = keras.layers.Embedding(vocabulary, dim, embeddings_initializer=start, mask_zero=True, name="vectors")(ids)
     return keras.Model(ids, keras.layers.GlobalAveragePooling1D(name="mean")(vectors), name="word_vectors")

@@ -188,7 +188,9 @@ class Words(Preprocessor):
     def check(self, inputs: Any) -> None:
         """Refuse what are no word numbers."""
         if inputs.dtype.kind not in "iu" or inputs.ndim != 2:
-            raise InputError(f"word numbers must be integers of shape (rows, words). Received: {inputs.dtype} {inputs.shape}.")
+            raise InputError(
+                f"word numbers must be integers of shape (rows, words). Received: {inputs.dtype} {inputs.shape}."
+            )
 
     def raw_features(self, train: Source, source: Source) -> NDArray[Any]:
         """Bags of the most frequent words (tf-idf, unit length): the control that needs no vectors."""
