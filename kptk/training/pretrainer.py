@@ -16,6 +16,8 @@ from kptk.training.batch_norm import fused as fused_batch_norm
 from kptk.training.clock import Clock
 from kptk.training.features import pooled, run_backbone
 from kptk.training.feeding import KERAS_BATCH, fit_arguments
+from kptk.training.heads import mlp as mlp
+from kptk.training.heads import with_head as with_head
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.stages import fit_stages
 from kptk.types import Tensor
@@ -111,6 +113,10 @@ class Pretrainer(keras.Model, abc.ABC):
     def health_inputs(self, rows: Any) -> Any:
         """Inputs whose features must not all be alike, made of some training `rows`: these, unless the objective says others."""
         return rows
+
+    def final_backbone(self) -> keras.Model:
+        """The backbone that a run keeps, for an objective whose result is not the trained backbone as it is."""
+        return self.backbone
 
     @property
     def stages(self) -> int:
@@ -269,34 +275,3 @@ class Pretrainer(keras.Model, abc.ABC):
         for key in ("backbone", "views"):
             config[key] = keras.saving.deserialize_keras_object(config[key], custom_objects=custom_objects)
         return cls(**config)
-
-
-def with_head(backbone: keras.Model, head: keras.layers.Layer, name: str = "classifier") -> keras.Model:
-    """A backbone and its head as one plain model; the weights are shared, not copied.
-
-    Args:
-        backbone: from inputs to features.
-        head: a layer from feature vectors to what is wanted.
-        name: name of the model.
-    """
-    inputs = keras.Input(backbone.input_shape[1:], name="inputs")
-    return keras.Model(inputs, head(pooled(backbone(inputs))), name=name)
-
-
-def mlp(layers: tuple[int, ...], input_dim: int, *, batch_norm: bool, name: str) -> keras.Sequential:
-    """A built perceptron for projections and predictions; its last layer is linear and without bias if normalised.
-
-    Args:
-        layers: width of each layer.
-        input_dim: length of the input vectors.
-        batch_norm: whether each layer is followed by batch normalisation.
-        name: name of the model.
-    """
-    stack: list[Any] = [keras.Input((input_dim,))]
-    for index, width in enumerate(layers):
-        stack.append(keras.layers.Dense(width, use_bias=not batch_norm))
-        if batch_norm:
-            stack.append(keras.layers.BatchNormalization())
-        if index < len(layers) - 1:
-            stack.append(keras.layers.ReLU())
-    return keras.Sequential(stack, name=name)

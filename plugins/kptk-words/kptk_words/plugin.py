@@ -11,6 +11,8 @@ SKIP_GRAM, CBOW_PAPER, GLOVE_PAPER = (
     "https://aclanthology.org/D14-1162/",
 )
 
+TITLES = {"skipgram": "Skip-gram", "cbow": "CBOW", "glove": "GloVe"}
+
 TRAIN: Mapping[str, Any] = {
     "train.optimizer": "sgd",
     "train.momentum": 0.0,
@@ -67,6 +69,24 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
         references=(CBOW_PAPER, SKIP_GRAM),
         since="0.2.0",
     )
+    yield ObjectiveSpec(
+        name="glove",
+        target="kptk_words.glove:GloVe",
+        summary="GloVe: products of vectors fit the logarithms of counted pairs.",
+        options=(
+            Option(
+                name="x_max", default=10.0, above=0.0, help="Count from which pairs weigh 1; 100 for billions of words."
+            ),
+            Option(name="alpha", default=0.75, above=0.0, help="Exponent of a pair's weight."),
+        ),
+        inputs=("text",),
+        suggests={**TRAIN, "train.optimizer": "adagrad", "train.learning_rate": 0.05, "train.schedule": "constant"}
+        | {"train.batch_size": 4096},
+        cost="grows with the different pairs of words, not with the text",
+        when="A large corpus that is counted once and trained on often.",
+        references=(GLOVE_PAPER,),
+        since="0.2.0",
+    )
 
 
 @hookimpl
@@ -119,23 +139,43 @@ def kptk_preprocessors() -> Iterator[PreprocessorSpec]:
         since="0.2.0",
     )
 
+    yield PreprocessorSpec(
+        name="cooccurrences",
+        target="kptk_words.cooccurrences:Cooccurrences",
+        summary="How often two words stand near each other, one row a pair.",
+        options=(
+            *(option for option in WORDS if option.name in ("min_count", "max_words", "pattern", "lowercase")),
+            Option(
+                name="window", type=int, default=10, low=1, help="Words on each side that count, with 1 / distance."
+            ),
+            Option(name="symmetric", type=bool, default=True, help="Words behind a word count, too."),
+            *(option for option in WORDS if option.name == "length"),
+        ),
+        inputs="text",
+        views=1,
+        fits=True,
+        references=(GLOVE_PAPER,),
+        since="0.2.0",
+    )
+
 
 @hookimpl
 def kptk_recipes() -> Iterator[RecipeSpec]:
     """Offer vectors of the bundled Wikipedia articles."""
-    for name, aliases, summary in (
-        ("skipgram", ("words", "word2vec"), "Skip-gram vectors of the bundled Wikipedia articles."),
-        ("cbow", (), "CBOW vectors of the bundled Wikipedia articles."),
+    for name, aliases, made, paper in (
+        ("skipgram", ("words", "word2vec"), "words", SKIP_GRAM),
+        ("cbow", (), "words", SKIP_GRAM),
+        ("glove", (), "cooccurrences", GLOVE_PAPER),
     ):
         yield RecipeSpec(
             name=name,
             aliases=aliases,
-            summary=summary,
+            summary=f"{TITLES[name]} vectors of the bundled Wikipedia articles.",
             objective=f"words/{name}",
             backbone="words/word_vectors",
-            preprocessor="words/words",
+            preprocessor=f"words/{made}",
             dataset="text/wiki_mini",
-            references=(SKIP_GRAM,),
+            references=(paper,),
             since="0.2.0",
         )
 

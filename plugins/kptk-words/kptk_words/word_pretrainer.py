@@ -78,8 +78,8 @@ class WordPretrainer(Pretrainer, abc.ABC):
         counts = np.asarray(self.views.counts)
         if len(counts) != self.words:
             raise UsageError(
-                f"the backbone has {self.words:,} word vectors and the preprocessor {len(counts):,} words. Build the backbone with "
-                f"vocabulary={len(counts)}."
+                f"the backbone has {self.words:,} word vectors and the preprocessor {len(counts):,} words. Build the backbone "
+                f"with vocabulary={len(counts)}."
             )
         return counts
 

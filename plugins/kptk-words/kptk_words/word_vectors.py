@@ -17,8 +17,8 @@ def word_vectors(input_shape: tuple[int, ...], *, vocabulary: int = 0, dim: int 
         dim: length of a vector.
 
     Returns:
-        A model from word numbers, shape ``(batch, words)``, to vectors, shape ``(batch, dim)``. It starts as word2vec does, uniform
-        in ``(-0.5, 0.5) / dim``.
+        A model from word numbers, shape ``(batch, words)``, to vectors, shape ``(batch, dim)``. It starts as word2vec does,
+        uniform in ``(-0.5, 0.5) / dim``.
 
     Raises:
         UsageError: if the vocabulary is not given.
@@ -33,8 +33,8 @@ def word_vectors(input_shape: tuple[int, ...], *, vocabulary: int = 0, dim: int 
     del input_shape
     if vocabulary < FIRST:
         raise UsageError(
-            f"`vocabulary` must be the number of words, at least {FIRST}. Received: {vocabulary}. A preprocessor that has read the "
-            "texts knows it: words.vocabulary_size"
+            f"`vocabulary` must be the number of words, at least {FIRST}. Received: {vocabulary}. A preprocessor that has "
+            "read the texts knows it: words.vocabulary_size"
         )
     ids = keras.Input((None,), dtype="int32", name="words")
     start = keras.initializers.RandomUniform(-0.5 / dim, 0.5 / dim)
