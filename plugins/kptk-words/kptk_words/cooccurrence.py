@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kptk_words.scratch import on_disk
 from kptk_words.vocabulary import FIRST, PADDING
 
 KEPT = 20_000_000
 """So many different pairs are counted in memory; beyond, sorted parts go to temporary files and are merged at the end."""
 
+PAIRS = "pairs of words"
 Counted = tuple[NDArray[np.int64], NDArray[np.float64]]
 """Sorted numbers of pairs, ``i * size + j``, and the sum of each."""
 
@@ -24,8 +26,8 @@ def pairs_within(tokens: NDArray[np.int32], size: int, window: int, symmetric: b
         tokens: word numbers; a 0 ends a document.
         size: of the vocabulary.
         window: largest distance.
-        symmetric: whether order does not matter; pairs are then given once, smaller number first. Otherwise the later word is
-            the first of a pair.
+        symmetric: whether order does not matter; pairs are then given once, smaller number first. Otherwise the earlier word
+            is the first of a pair.
         new: only pairs whose later word is at this place or behind it are counted.
 
     Returns:
@@ -42,7 +44,7 @@ def pairs_within(tokens: NDArray[np.int32], size: int, window: int, symmetric: b
         same = document[start:] == document[start - distance : len(tokens) - distance]
         kept = same & (later >= FIRST) & (earlier >= FIRST)
         later, earlier = later[kept], earlier[kept]
-        first, second = (np.minimum(later, earlier), np.maximum(later, earlier)) if symmetric else (later, earlier)
+        first, second = (np.minimum(later, earlier), np.maximum(later, earlier)) if symmetric else (earlier, later)
         keys.append(first * size + second)
         weights.append(np.full(len(first), 1.0 / distance))
     return added_up([(np.concatenate(keys), np.concatenate(weights))])
@@ -84,7 +86,7 @@ def count(
         counted = added_up([counted, pairs_within(tokens, size, window, symmetric, len(before))])
         before = tokens[-window:]
         if len(counted[0]) > kept:
-            runs.append(_on_disk(counted))
+            runs.append((on_disk([counted[0]], np.int64, PAIRS), on_disk([counted[1]], np.float64, PAIRS)))
             counted = (np.zeros(0, np.int64), np.zeros(0))
     for keys, sums in _merged([*runs, counted], kept):
         i, j = np.divmod(keys, size)
@@ -100,16 +102,6 @@ def count(
         yield i, j, sums
 
 
-def _on_disk(counted: Counted) -> Counted:
-    held = []
-    for array in counted:
-        file = tempfile.TemporaryFile(prefix="kptk-pairs-")  # noqa: SIM115 - it lives as long as the array
-        array.tofile(file)
-        file.flush()
-        held.append(np.memmap(file, array.dtype, "r", shape=array.shape))
-    return held[0], held[1]
-
-
 def _merged(runs: list[Counted], kept: int) -> Iterator[Counted]:
     """Add up sorted runs, a range of pairs at a time, so that only `kept` pairs or so are in memory."""
     total = sum(len(keys) for keys, _ in runs)
@@ -117,7 +109,7 @@ def _merged(runs: list[Counted], kept: int) -> Iterator[Counted]:
     sample = np.sort(np.concatenate([np.asarray(keys[:: max(len(keys) // (64 * parts), 1)]) for keys, _ in runs]))
     inner = sample[np.linspace(0, len(sample) - 1, parts + 1).astype(int)[1:-1]] if len(sample) else sample
     bounds = [np.iinfo(np.int64).min, *np.unique(inner).tolist(), np.iinfo(np.int64).max]
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in itertools.pairwise(bounds):
         within = []
         for keys, sums in runs:
             start, stop = np.searchsorted(keys, [low, high])

@@ -97,9 +97,9 @@ class GloVe(Pretrainer):
         del training
         rows = ops.cast(views[0], "float32")
         i, j = (ops.cast(rows[:, side], "int32") for side in (0, 1))
-        word, context = ops.take(self.table.embeddings, i, axis=0), ops.take(self.contexts, j, axis=0)
+        word, context = _rows(self.table.embeddings, i), _rows(self.contexts, j)
         product = ops.sum(ops.cast(word, "float32") * ops.cast(context, "float32"), axis=1)
-        bias = ops.take(self.word_bias, i, axis=0) + ops.take(self.context_bias, j, axis=0)
+        bias = _rows(self.word_bias, i) + _rows(self.context_bias, j)
         return {"scores": product + ops.cast(bias, "float32"), "counts": rows[:, 2]}
 
     def objective_loss(self, outputs: dict[str, Tensor], labels: Tensor | None) -> Tensor:
@@ -122,3 +122,11 @@ class GloVe(Pretrainer):
     def get_config(self) -> dict[str, Any]:
         """Return every argument."""
         return {**super().get_config(), "x_max": self.x_max, "alpha": self.alpha}
+
+
+def _rows(table: Tensor, rows: Tensor) -> Tensor:
+    """Look up rows, with a gradient that has each row once.
+
+    TensorFlow's has a row as often as it was looked up, and AdaGrad would square its parts instead of their sum.
+    """
+    return ops.take(ops.multiply(table, 1.0), rows, axis=0)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kptk.data import Source
-from kptk.errors import InputError, RunError
+from kptk.errors import InputError
+from kptk_words.scratch import on_disk
 
 Part = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
@@ -33,21 +33,13 @@ class PairTable(Source):
         self.row_shape = (3,)
         self._raw = raw
         self._state = state
-        self._file = tempfile.TemporaryFile(prefix="kptk-pairs-")  # noqa: SIM115 - it lives as long as the source
-        self._rows = 0
-        try:
-            for i, j, sums in parts:
-                np.stack([i, j, sums], axis=1).astype(np.float32).tofile(self._file)
-                self._rows += len(i)
-            self._file.flush()
-        except OSError as error:
-            raise RunError(f"could not write the pairs of {raw.describe()}: {error.strerror or error}") from error
-        if not self._rows:
+        rows = (np.stack([i, j, sums], axis=1) for i, j, sums in parts)
+        self.table = on_disk(rows, np.float32, "pairs of words").reshape(-1, 3)
+        if not len(self.table):
             raise InputError(f"{raw.describe()}: no two words of the vocabulary stand near each other in a text.")
-        self.table = np.memmap(self._file, np.float32, "r", shape=(self._rows, 3))
 
     def __len__(self) -> int:
-        return self._rows
+        return len(self.table)
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.generic]:
         """Read some pairs, shape ``(rows, 3)``."""

@@ -1,8 +1,8 @@
 """Keeps the step of very frequent words in bounds when thousands of pairs make one step.
 
 Published word vectors are trained pair by pair: each step sees what the one before it changed. When a batch adds up the
-steps of all its pairs, a word with a thousand pairs in it would move a thousand times as far from the same place, and overshoot. Above a
-limit, such a word's steps are averaged down to that many; all other words move by the exact sum.
+steps of all its pairs, a word with a thousand pairs in it would move a thousand times as far from the same place, and
+overshoot. Above a limit, such a word's steps are averaged down to that many; all other words move by the exact sum.
 """
 
 from __future__ import annotations

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kptk.data import Source
-from kptk.errors import InputError, RunError
+from kptk.errors import InputError
+from kptk_words.scratch import on_disk
 from kptk_words.vocabulary import PADDING
 
 CHUNK = 1024
@@ -48,28 +48,24 @@ class TokenBlocks(Source):
         self.row_shape = (block,)
         self._raw = raw
         self._state = state
-        self._file = tempfile.TemporaryFile(prefix="kptk-words-")  # noqa: SIM115 - it lives as long as the source
-        end = np.array([PADDING], np.int32).tobytes()
-        numbers = 0
-        try:
-            for document in documents:
-                if len(document):
-                    self._file.write(document.astype(np.int32, copy=False).tobytes() + end)
-                    numbers += len(document) + 1
-            self.tokens = numbers
-            self._rows = -(-numbers // block)
-            self._file.write(end * (self._rows * block - numbers))
-            self._file.flush()
-        except OSError as error:
-            raise RunError(
-                f"could not write the word numbers of {raw.describe()}: {error.strerror or error}"
-            ) from error
-        if not numbers:
+        self.tokens = 0
+        flat = on_disk(self._ended(documents), np.int32, "word numbers")
+        if not self.tokens:
             raise InputError(f"{raw.describe()}: no word of it is in the vocabulary.")
-        self.numbers = np.memmap(self._file, np.int32, "r", shape=(self._rows, block))
+        self.numbers = flat.reshape(-1, block)
+
+    def _ended(self, documents: Iterable[NDArray[np.int32]]) -> Iterator[NDArray[np.int32]]:
+        """Each document and a 0, and zeros up to the end of the last block."""
+        end = np.array([PADDING], np.int32)
+        for document in documents:
+            if len(document):
+                self.tokens += len(document) + 1
+                yield document
+                yield end
+        yield np.zeros(-self.tokens % self.row_shape[0], np.int32)
 
     def __len__(self) -> int:
-        return self._rows
+        return len(self.numbers)
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.generic]:
         """Read some blocks, shape ``(rows, block)``."""
