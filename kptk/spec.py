@@ -92,6 +92,7 @@ class ObjectiveSpec(Spec):
         features: what it needs of the backbone: ``"vector"``, ``"map"``, ``"sequence"``, or ``"patches"`` for one with
             the stages of `kptk.training.patches`.
         min_batch: the smallest batch it can learn from.
+        needs: options that have no default and must be given, such as ``("teacher",)``.
         suggests: settings of other parts that it needs, such as ``{"preprocessor.noise": 0.0}``; stronger than what the
             data set suggests.
         chance: the formula of the loss of a model that has learned nothing, for people to read.
@@ -108,6 +109,7 @@ class ObjectiveSpec(Spec):
     classes: bool = False
     features: str = "vector"
     min_batch: int = 1
+    needs: tuple[str, ...] = ()
     suggests: Mapping[str, Any] = field(default_factory=dict, hash=False)
     chance: str = ""
     cost: str = ""

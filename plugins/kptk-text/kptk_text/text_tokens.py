@@ -95,8 +95,9 @@ class TextTokens(Preprocessor):
         """
         if self.tokenizer in KINDS:
             step = -(-len(source) // MOST_TRAINING_ROWS)
-            texts = batches_of_texts(source, step)
-            made = train_tokeniser(texts, self.tokenizer, self.vocabulary, lowercase=self.lowercase)
+            made = train_tokeniser(
+                lambda: batches_of_texts(source, step), self.tokenizer, self.vocabulary, lowercase=self.lowercase
+            )
         else:
             made = load_tokeniser(self.tokenizer)
         self._learn(made.to_str())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,16 @@ from kptk.training.tokens import PADDING, TokenFacts
 
 KINDS = ("wordpiece", "bpe")
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_GOES_ON = "##"
 _WORD_START = "Ġ"
 """How byte-level BPE writes the space before a word."""
 
 
-def train_tokeniser(texts: Iterable[list[str]], kind: str, vocabulary: int, *, lowercase: bool) -> Any:
-    """Learn a vocabulary.
+def train_tokeniser(texts: Callable[[], Iterable[list[str]]], kind: str, vocabulary: int, *, lowercase: bool) -> Any:
+    """Learn a vocabulary. The same texts give the same one in every process.
 
     Args:
-        texts: batches of texts.
+        texts: called for batches of texts, once or twice.
         kind: ``"wordpiece"`` (words, and pieces that go on with ``##``) or ``"bpe"`` (pieces of bytes: nothing is unknown).
         vocabulary: the largest number of tokens, special ones among them.
         lowercase: whether capital letters are made small, and accents are taken off with WordPiece.
@@ -37,36 +38,57 @@ def train_tokeniser(texts: Iterable[list[str]], kind: str, vocabulary: int, *, l
     References:
         WordPiece, https://arxiv.org/abs/1609.08144; BPE, https://arxiv.org/abs/1508.07909
     """
-    if kind == "wordpiece":
-        made = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106
-        made.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-        made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        made.decoder = decoders.WordPiece()
-        trainer: Any = trainers.WordPieceTrainer(
-            vocab_size=vocabulary,
-            special_tokens=list(SPECIALS),
-            limit_alphabet=max(vocabulary // 2, 1),  # rarer letters, as of Chinese names, become [UNK]
-            show_progress=False,
-        )
-    else:
-        made = Tokenizer(models.BPE())
-        made.normalizer = normalizers.Sequence(
-            [normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])]
-        )
-        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-        made.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
-            vocab_size=vocabulary,
-            special_tokens=list(SPECIALS),
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        )
-    made.train_from_iterator(texts, trainer)
+    made = _train_word_pieces(texts, vocabulary, lowercase) if kind == "wordpiece" else _train_bpe(texts, vocabulary, lowercase)
     if made.get_vocab_size() > vocabulary:
         raise UsageError(
             f"`vocabulary` must be at least {made.get_vocab_size():,} for {kind} on this text: its letters and the special "
             f"tokens alone are so many. Received: {vocabulary:,}."
         )
+    return made
+
+
+def _train_word_pieces(texts: Callable[[], Iterable[list[str]]], vocabulary: int, lowercase: bool) -> Any:
+    def train(first: list[str], size: int) -> list[str]:
+        made = _empty_word_pieces(None, lowercase)
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=size,
+            special_tokens=first,
+            limit_alphabet=max(vocabulary // 2, 1),  # rarer letters, as of Chinese names, become [UNK]
+            show_progress=False,
+        )
+        made.train_from_iterator(texts(), trainer)
+        return [made.id_to_token(number) for number in range(made.get_vocab_size())]
+
+    # The library numbers the letters that go on with a word in the order of a hash table, which is another one each time, and
+    # by these numbers decides between pieces that are equally frequent. So their order is fixed before.
+    letters = train(list(SPECIALS), 1)
+    first = [*SPECIALS, *sorted(word for word in letters if word.startswith(_GOES_ON) and len(word) > len(_GOES_ON))]
+    words = train(first, vocabulary)
+    return _empty_word_pieces({word: number for number, word in enumerate(words)}, lowercase)
+
+
+def _empty_word_pieces(words: dict[str, int] | None, lowercase: bool) -> Any:
+    made = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))  # noqa: S106
+    made.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.decoder = decoders.WordPiece()
+    if words:
+        made.add_special_tokens(list(SPECIALS))
+    return made
+
+
+def _train_bpe(texts: Callable[[], Iterable[list[str]]], vocabulary: int, lowercase: bool) -> Any:
+    made = Tokenizer(models.BPE())
+    made.normalizer = normalizers.Sequence([normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])])
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    made.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(SPECIALS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    made.train_from_iterator(texts(), trainer)
     return made
 
 
@@ -118,11 +140,7 @@ def _word_pieces(file: Path, folder: Path) -> Any:
     lowercase = config.get("do_lower_case", preset.get("lowercase", True))
     if "[UNK]" not in words:
         raise InputError(f"{file} is no WordPiece vocabulary: it lacks [UNK].")
-    made = Tokenizer(models.WordPiece({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))  # noqa: S106
-    made.normalizer = normalizers.BertNormalizer(lowercase=bool(lowercase))
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.decoder = decoders.WordPiece()
-    return made
+    return _empty_word_pieces({word: number for number, word in enumerate(words)}, bool(lowercase))
 
 
 def _json(file: Path) -> dict[str, Any]:
