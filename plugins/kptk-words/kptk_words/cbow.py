@@ -33,8 +33,8 @@ class CBOW(WordPretrainer):
         misses = ops.cast(groups.centre[:, :, None] != drawn[:, None, :], "float32")
         negative = misses * active[..., None] * (self.negatives / self.shared)
         inputs = ops.take(self.table.embeddings, groups.context, axis=0)
-        target = ops.take(self.outputs, groups.centre, axis=0)
-        noise = ops.take(self.outputs, drawn, axis=0)
+        target = ops.take(self.output_vectors, groups.centre, axis=0)
+        noise = ops.take(self.output_vectors, drawn, axis=0)
         if self.step_limit:
             terms = ops.sum(groups.pairs, axis=1) * (1 + self.negatives)
             of_input = share(terms_of([(groups.context, terms)], self.words), self.step_limit)

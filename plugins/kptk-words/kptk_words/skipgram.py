@@ -31,8 +31,8 @@ class SkipGram(WordPretrainer):
         hits = ops.matmul(pairs, ops.cast(groups.context[:, :, None] == drawn[:, None, :], "float32"))
         negative = (count - hits) * (self.negatives / self.shared)
         inputs = ops.take(self.table.embeddings, groups.centre, axis=0)
-        context = ops.take(self.outputs, groups.context, axis=0)
-        noise = ops.take(self.outputs, drawn, axis=0)
+        context = ops.take(self.output_vectors, groups.context, axis=0)
+        noise = ops.take(self.output_vectors, drawn, axis=0)
         if self.step_limit:
             of_input = share(
                 terms_of([(groups.centre, count[..., 0] * (1 + self.negatives))], self.words), self.step_limit

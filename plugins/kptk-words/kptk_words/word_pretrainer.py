@@ -62,7 +62,7 @@ class WordPretrainer(Pretrainer, abc.ABC):
         self.step_limit = step_limit
         self.table = embedding_layer(backbone)
         self.words, self.dim = int(self.table.input_dim), int(self.table.output_dim)
-        self.outputs = self.add_weight((self.words, self.dim), initializer="zeros", name="outputs")
+        self.output_vectors = self.add_weight((self.words, self.dim), initializer="zeros", name="output_vectors")
         sums = np.cumsum(noise_distribution(self._counts(), power))
         sums[-1] = 1.0
         self.noise = self.add_weight(
@@ -98,7 +98,8 @@ class WordPretrainer(Pretrainer, abc.ABC):
     def forward_views(self, views: tuple[Tensor, ...], training: bool) -> dict[str, Tensor]:
         """Find the pairs, draw the negatives and score both."""
         del training
-        groups = make_groups(ops.cast(views[0], "int32"), self.group, self.window, self.draws)
+        ids = views[0][:, 0] if len(views[0].shape) == 3 else views[0]  # without the channel of segments
+        groups = make_groups(ops.cast(ids, "int32"), self.group, self.window, self.draws)
         drawn = draw(ops.convert_to_tensor(self.noise), (ops.shape(groups.centre)[0], self.shared), self.draws)
         return self.scores(groups, drawn)
 
@@ -112,6 +113,8 @@ class WordPretrainer(Pretrainer, abc.ABC):
 
     def health_inputs(self, rows: np.ndarray) -> np.ndarray:
         """Single words, the most frequent ones: it is their vectors that must not all be alike."""
+        if len(self.backbone.input_shape) != 2 or self.backbone.input_shape[1] is not None:
+            return rows  # a network that takes rows of one length
         return np.arange(FIRST, min(self.words, FIRST + len(rows)), dtype=np.int32)[:, None]
 
     def chance_loss(self, batch_size: int) -> float:
