@@ -4,8 +4,8 @@
 
 Task: the first of `--lag` + 1 symbols says the class (one of 4), all others are noise; the class is asked for after the last. The
 gradient has to come back over the whole lag. Unlabelled data: the same symbols, but here and there a question mark, behind which
-the class symbol stands again, at random distances: a language model that is to predict it learns to remember, over short
-distances first. Arms, each seed with its own data and weights:
+the class symbol stands again, 1 to `--gap` steps after the last: a language model that is to predict it learns to remember, over
+short distances first. Arms, each seed with its own data and weights:
 
 - scratch: the labelled task alone, with as many steps as the other arms have in all;
 - language model: `--pretrain` steps of the objective `recurrent`, then the labelled task;
@@ -46,13 +46,13 @@ def labelled(count: int, length: int, rng: np.random.Generator) -> tuple[np.ndar
     return x, y
 
 
-def unlabelled(count: int, length: int, rng: np.random.Generator) -> np.ndarray:
-    """The same with questions and answers at distances that are uniform on a logarithmic scale."""
+def unlabelled(count: int, length: int, gap: int, rng: np.random.Generator) -> np.ndarray:
+    """The same with questions and answers at distances up to a gap, uniform on a logarithmic scale."""
     x, y = labelled(count, length, rng)
     for row, label in zip(x, y, strict=True):
         place = 1
         while True:
-            place += int(np.exp(rng.uniform(0, np.log(length))))
+            place += int(np.exp(rng.uniform(0, np.log(gap))))
             if place + 1 >= length:
                 break
             row[place : place + 2] = ASK, FIRST_CLASS + label
@@ -101,7 +101,7 @@ def run(seed: int, arm: str, options: argparse.Namespace) -> dict:
     if ARMS[arm]:
         model = kptk.objective(ARMS[arm], backbone=backbone, views=None)
         model.compile(optimizer=keras.optimizers.Adam(options.rate, global_clipnorm=1.0))
-        x = unlabelled(options.pretrain * batch, length, rng)
+        x = unlabelled(options.pretrain * batch, length, options.gap, rng)
         loss = model.fit(x, batch_size=batch, epochs=1, verbose=0).history["loss"][-1]
     after = gradient_profile(backbone, test[0][:64], test[1][:64])
     classifier = with_head(backbone, keras.layers.Dense(CLASSES))
@@ -147,10 +147,11 @@ def main() -> None:
     parser.add_argument("--lag", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--units", type=int, default=32)
-    parser.add_argument("--pretrain", type=int, default=600, help="Steps of unlabelled sequences.")
+    parser.add_argument("--pretrain", type=int, default=1000, help="Steps of unlabelled sequences.")
     parser.add_argument("--finetune", type=int, default=300, help="Steps of labelled sequences.")
+    parser.add_argument("--gap", type=int, default=20, help="Largest distance of a question of the unlabelled data.")
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rate", type=float, default=5e-3)
+    parser.add_argument("--rate", type=float, default=1e-2)
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     options = parser.parse_args()
     records = []

@@ -116,7 +116,7 @@ def test_a_step_is_the_sum_of_the_steps_of_all_pairs(keras) -> None:
     before = array(made.output_vectors).copy()
     state = [array(value).copy() for value in made.non_trainable_variables]
     ids = rows()
-    made.fit(ids, batch_size=3, epochs=1, verbose=0)
+    made.fit(ids, batch_size=3, epochs=1, shuffle=False, verbose=0)
     moved = array(made.output_vectors) - before
     for variable, value in zip(made.non_trainable_variables, state, strict=True):
         variable.assign(value)
@@ -125,7 +125,7 @@ def test_a_step_is_the_sum_of_the_steps_of_all_pairs(keras) -> None:
     outputs = made(ids, training=True)
     scores, positive = array(outputs["positive_scores"]), array(outputs["positive"])
     assert positive.sum() > 50
-    # The bias of the sum: word 2's output vector against the gradient of the summed loss by finite differences.
+    # One number of an output vector, against the slope of the summed loss by finite differences.
     direction = np.zeros_like(before)
     direction[3, 2] = 1e-2
     losses = []
