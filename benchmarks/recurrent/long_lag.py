@@ -11,8 +11,8 @@ short distances first. Arms, each seed with its own data and weights:
 - language model: `--pretrain` steps of the objective `recurrent`, then the labelled task;
 - autoencoder: as many steps of `sequence_autoencoder`, then the labelled task.
 
-A run succeeds if it is right on 95 % of 1,000 new sequences. Gradients: |dL/ds_t| of the labelled loss for the state s = (h, c) after
-step t, over the same of the last step, before training and after pre-training.
+A run succeeds if it is right on 95 % of 1,000 new sequences. Gradients: |dL/ds_t| of the labelled loss for the state s = (h, c)
+after step t, over the same of the last step, before training and after pre-training.
 """
 
 from __future__ import annotations

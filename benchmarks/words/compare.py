@@ -1,9 +1,9 @@
-"""Word vectors of kptk beside gensim's: the same words, the same settings, several seeds; agreement with human judgements and speed.
+"""Word vectors of kptk beside gensim's: the same words and settings, several seeds; agreement with people, and speed.
 
     python benchmarks/words/compare.py --gensim PYTHON --tests FOLDER --out benchmarks/words/results
 
-`PYTHON` is an interpreter with gensim 4.4.0. `FOLDER` (or a .zip) holds wordsim353.tsv, simlex999.txt and questions-words.txt, which
-are free for research and not part of the project. Each training runs alone in a process of its own, kptk's and gensim's in turn.
+`PYTHON` is an interpreter with gensim 4.4.0. `FOLDER` (or a .zip) holds wordsim353.tsv, simlex999.txt and questions-words.txt,
+which are free for research and not part of the project. Each training runs alone in a process of its own, kptk's and gensim's in turn.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def source_of(names: tuple[str, ...]):
     import kptk
 
     texts = []
-    for name in names:
-        name, _, translation = name.partition(":")
+    for full in names:
+        name, _, translation = full.partition(":")
         part = kptk.dataset(name, **({"translation": translation} if translation else {}))
         texts += part.read(np.arange(len(part))).tolist()
     return kptk.ArraySource(np.array(texts, dtype=object), inputs="text", name=" + ".join(names))

@@ -50,7 +50,9 @@ def test_every_pair_is_found_once_and_no_other(keras, size) -> None:
             for offset in range(-reach, reach + 1):
                 inside = 0 <= t + offset < ids.shape[1]
                 between = ids[row, min(t, t + offset) : max(t, t + offset) + 1] if inside else np.zeros(1)
-                allowed = offset != 0 and inside and not (between == 0).any() and ids[row, t] > 1 and ids[row, t + offset] > 1
+                allowed = (
+                    offset != 0 and inside and not (between == 0).any() and ids[row, t] > 1 and ids[row, t + offset] > 1
+                )
                 assert (offset in found) == allowed, (row, t, offset)
             if reach:
                 reached[reach] += 1
