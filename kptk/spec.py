@@ -255,12 +255,30 @@ class RecipeSpec(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandSpec(Spec):
-    """A command of the command line, ``kptk NAME``: its target is a `click.Command` or a group of them.
-
-    A command of the core keeps its name: one of a plugin cannot take its place.
-    """
+    """A command ``kptk NAME`` that is none of the core's: its target is a `click.Command` or a group of them."""
 
     kind: ClassVar[str] = "command"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonSpec(Spec):
+    """A ready comparison, what ``kptk compare --ready NAME`` runs. It has no target.
+
+    Args:
+        arms: what is compared, by name; see `kptk.comparing.ARM_KEYS`. An arm without an objective gets `objective`.
+        objective: the objective of such arms, unless the user names another.
+        data: the data set used when the user gives none.
+        baseline: the arm that the others are compared with.
+        settings: options of the comparison, ``{"labels_per_class": "1,5,all"}``.
+    """
+
+    kind: ClassVar[str] = "comparison"
+
+    arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    objective: str = ""
+    data: str = ""
+    baseline: str = "scratch"
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 SPECS: dict[str, type[Spec]] = {
@@ -274,6 +292,7 @@ SPECS: dict[str, type[Spec]] = {
         DatasetSpec,
         RecipeSpec,
         CommandSpec,
+        ComparisonSpec,
     )
 }
 """Every kind of offer, by its name."""

@@ -3,7 +3,7 @@
     python benchmarks/words/compare.py --gensim PYTHON --tests FOLDER --out benchmarks/words/results
 
 `PYTHON` is an interpreter with gensim 4.4.0. `FOLDER` (or a .zip) holds wordsim353.tsv, simlex999.txt and questions-words.txt,
-which are free for research and not part of the project. Each training runs alone in a process of its own, kptk's and gensim's in turn.
+which are free for research and not part of the project. Each training runs in a process of its own, in turn.
 """
 
 from __future__ import annotations

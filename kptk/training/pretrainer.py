@@ -199,8 +199,7 @@ class Pretrainer(keras.Model, abc.ABC):
         if training:
             self.update_state(y_pred)
         # Overriding compute_loss bypasses Keras' own scaling for a TensorFlow strategy with several replicas.
-        replicas = backend.replicas()
-        return loss / replicas if replicas > 1 else loss
+        return loss / replicas if (replicas := backend.replicas()) > 1 else loss
 
     @property
     def clocks(self) -> list[Clock]:
@@ -232,9 +231,8 @@ class Pretrainer(keras.Model, abc.ABC):
         chosen = {id(weight) for weight in self.stage_weights(stage)}
         for weight in self.weights:
             if id(weight) in self._teachable:
-                weight.trainable = (
-                    id(weight) in chosen
-                )  # not the layer's flag: a frozen batch normalisation runs otherwise
+                # Not the layer's flag: a frozen layer would run its batch normalisation in another mode.
+                weight.trainable = id(weight) in chosen
 
     def end_stages(self) -> None:
         """Make everything trainable again that was so before the first stage. Compile before further training."""

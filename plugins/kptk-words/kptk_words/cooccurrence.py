@@ -57,7 +57,8 @@ def added_up(parts: list[Counted]) -> Counted:
         parts: numbers of pairs in any order, with what to add.
     """
     keys, place = np.unique(np.concatenate([keys for keys, _ in parts]), return_inverse=True)
-    return keys, np.bincount(place, np.concatenate([sums for _, sums in parts]), minlength=len(keys))
+    sums = np.bincount(place, np.concatenate([sums for _, sums in parts]), minlength=len(keys))
+    return keys, sums.astype(np.float64)
 
 
 def count(
@@ -88,18 +89,15 @@ def count(
         if len(counted[0]) > kept:
             runs.append((on_disk([counted[0]], np.int64, PAIRS), on_disk([counted[1]], np.float64, PAIRS)))
             counted = (np.zeros(0, np.int64), np.zeros(0))
-    for keys, sums in _merged([*runs, counted], kept):
+    for keys, found in _merged([*runs, counted], kept):
         i, j = np.divmod(keys, size)
-        if symmetric:
-            other = i != j
-            # A pair of a word with itself counts in both directions, on the same place.
-            sums = np.where(other, sums, 2 * sums)
-            i, j, sums = (
-                np.concatenate([i, j[other]]),
-                np.concatenate([j, i[other]]),
-                np.concatenate([sums, sums[other]]),
-            )
-        yield i, j, sums
+        if not symmetric:
+            yield i, j, found
+            continue
+        other = i != j
+        # A pair of a word with itself counts in both directions, on the same place.
+        both = np.where(other, found, 2 * found)
+        yield np.concatenate([i, j[other]]), np.concatenate([j, i[other]]), np.concatenate([both, found[other]])
 
 
 def _merged(runs: list[Counted], kept: int) -> Iterator[Counted]:

@@ -39,6 +39,7 @@ _NEGATIVE_SAMPLING = (
 )
 
 
+# Objectives name `text` for data, and before it what they are tried with by the conformance kit: see toys.py.
 @hookimpl
 def kptk_objectives() -> Iterator[ObjectiveSpec]:
     """Offer word2vec's two models."""
@@ -48,7 +49,7 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
         target="kptk_words.skipgram:SkipGram",
         summary="word2vec: a word predicts the words around it.",
         options=_NEGATIVE_SAMPLING,
-        inputs=("text",),
+        inputs=("words", "text"),
         suggests=TRAIN,
         chance="(negatives + 1) ln 2",
         cost="some hundred thousand words a second and core",
@@ -61,7 +62,7 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
         target="kptk_words.cbow:CBOW",
         summary="word2vec: the words around it predict a word.",
         options=_NEGATIVE_SAMPLING,
-        inputs=("text",),
+        inputs=("words", "text"),
         suggests=TRAIN,
         chance="(negatives + 1) ln 2",
         cost="less than skip-gram",
@@ -79,7 +80,7 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
             ),
             Option(name="alpha", default=0.75, above=0.0, help="Exponent of a pair's weight."),
         ),
-        inputs=("text",),
+        inputs=("pairs", "text"),
         suggests={**TRAIN, "train.optimizer": "adagrad", "train.learning_rate": 0.05, "train.schedule": "constant"}
         | {"train.batch_size": 4096},
         cost="grows with the different pairs of words, not with the text",

@@ -1,4 +1,4 @@
-"""What the conformance kit needs to know of counted pairs of words."""
+"""What the conformance kit needs to know of blocks of words, and of counted pairs of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from kptk.testing.toys import CLASSES, Toy, register_toy
 from kptk_words.cooccurrences import Cooccurrences
 from kptk_words.vocabulary import FIRST
 from kptk_words.word_vectors import word_vectors
+from kptk_words.words import Words
 
 WORDS = 8
 
@@ -29,11 +30,37 @@ def pairs(count: int, seed: int) -> tuple[NDArray[np.generic], NDArray[np.generi
     return np.stack([FIRST + i, FIRST + j, together], axis=1).astype("float32"), (i % CLASSES).astype("int64")
 
 
+def blocks(count: int, seed: int) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    """Blocks of words that are all of one class.
+
+    Args:
+        count: how many.
+        seed: decides all of them.
+
+    Returns:
+        Word numbers, shape ``(count, 24)``, and the class of each block.
+    """
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % CLASSES
+    ids = FIRST + labels[:, None] + CLASSES * rng.integers(0, WORDS // CLASSES, (count, 24))
+    return ids.astype("int32"), labels.astype("int64")
+
+
+register_toy(
+    "words",
+    Toy(
+        inputs=blocks,
+        backbone=lambda features: word_vectors((24,), vocabulary=FIRST + WORDS, dim=8),
+        views=lambda count: Words(views=count, seed=0),
+        shape=lambda smallest: (max(smallest, 24),),
+    ),
+)
+
 register_toy(
     "pairs",
     Toy(
         inputs=pairs,
-        backbone=lambda features: word_vectors((None,), vocabulary=FIRST + WORDS, dim=8),
+        backbone=lambda features: word_vectors((3,), vocabulary=FIRST + WORDS, dim=8),
         views=lambda count: Cooccurrences(views=count, seed=0),
         shape=lambda smallest: (max(smallest, 3),),
     ),

@@ -72,10 +72,10 @@ class WordPretrainer(Pretrainer, abc.ABC):
         self.draws = keras.random.SeedGenerator(None if views is None else views.seed)
 
     def _counts(self) -> np.ndarray:
-        fitted = self.views is not None and getattr(self.views, "fitted", False) and hasattr(self.views, "counts")
-        if not fitted:
+        views: Any = self.views
+        if not (getattr(views, "fitted", False) and hasattr(views, "counts")):
             return (np.arange(self.words) >= FIRST).astype(np.int64)
-        counts = np.asarray(self.views.counts)
+        counts = np.asarray(views.counts)
         if len(counts) != self.words:
             raise UsageError(
                 f"the backbone has {self.words:,} word vectors and the preprocessor {len(counts):,} words. Build the backbone "

@@ -34,7 +34,7 @@ def test_words_are_numbered_by_frequency_then_alphabet() -> None:
 
 def test_rare_words_are_forgotten_when_there_are_too_many(monkeypatch) -> None:
     monkeypatch.setattr("kptk_words.vocabulary.DISTINCT", 50)
-    documents = [["often", "also"] + [f"once{number}"] for number in range(500)]
+    documents = [["often", "also", f"once{number}"] for number in range(500)]
     assert set(Vocabulary.count(documents, min_count=2).words) == {"often", "also"}
 
 

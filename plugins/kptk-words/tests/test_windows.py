@@ -36,7 +36,7 @@ def test_every_pair_is_found_once_and_no_other(keras, size) -> None:
     pairs, centre, context = array(groups.pairs), array(groups.centre), array(groups.context)
     count = -(-ids.shape[1] // size)
     pairs = pairs.reshape(3, count, size, -1)
-    reached = {distance: 0 for distance in range(1, WINDOW + 1)}
+    reached = dict.fromkeys(range(1, WINDOW + 1), 0)
     for row in range(3):
         for t in range(ids.shape[1]):
             group, i = divmod(t, size)
@@ -97,10 +97,8 @@ def test_loss_is_that_of_a_loop_over_pairs(keras, name) -> None:
             around = context[pairs[i] > 0]
             if not len(around):
                 continue
-            if name == "skipgram":
-                examples = [(w[word], target) for target in around]
-            else:
-                examples = [(w[around].mean(axis=0), word)]
+            one = [(w[around].mean(axis=0), word)]
+            examples = [(w[word], target) for target in around] if name == "skipgram" else one
             for vector, target in examples:
                 count += 1
                 total -= log_sigmoid(vector @ c[target])

@@ -42,14 +42,14 @@ def test_gradients_replay_the_updates_of_gensim(name, records) -> None:
     w, c = oracle.inputs["W"].astype(np.float64), oracle.inputs["C"].astype(np.float64)
     rate = oracle.params["alpha"]
     rows = zip(oracle.inputs["inputs"], oracle.inputs["target"], oracle.inputs["negatives"], strict=True)
-    for number, (inputs, target, drawn) in enumerate(rows):
-        inputs = inputs[inputs >= 0]
+    for number, (given, target, drawn) in enumerate(rows):
+        inputs = given[given >= 0]
         words = np.array([target, *(n for n in drawn if n >= 0 and n != target)])
         h = w[inputs].mean(axis=0)
         label = (np.arange(len(words)) == 0).astype(np.float64)
         if number < records:
 
-            def loss(hidden, output):
+            def loss(hidden, output, words=words):
                 from keras import ops
 
                 scores = ops.matmul(output, hidden)
@@ -135,9 +135,9 @@ def test_glove_value_and_gradient_equal_mittens() -> None:
         assert value == pytest.approx(oracle.outputs["losses"][step], rel=1e-4)
         if step == 0:
             assert 2 * value == pytest.approx(float(oracle.outputs["J_paper"]), rel=1e-4)
-        for table, square, slope in zip(tables, squares, slopes, strict=True):
-            square += slope.astype(np.float64) ** 2
-            table -= oracle.params["learning_rate"] * slope / np.sqrt(square)
+        for which, slope in enumerate(slopes):
+            squares[which] += slope.astype(np.float64) ** 2
+            tables[which] -= oracle.params["learning_rate"] * slope / np.sqrt(squares[which])
         if step in (0, 1, 9):
             for table, name in zip(tables, ("W", "C", "bw", "bc"), strict=True):
                 np.testing.assert_allclose(table, oracle.outputs[f"{name}{step + 1}"], rtol=2e-3, atol=2e-5)
