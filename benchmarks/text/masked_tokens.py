@@ -28,7 +28,14 @@ from kptk.training.optimizer import make_optimizer
 from kptk.training.stream import batches
 
 HERE = Path(__file__).parent
-TRAIN = {"optimizer": "adamw", "weight_decay": 0.01, "clip_norm": 1.0, "warmup": 0.1, "schedule": "cosine", "lr_scaling": "none"}
+TRAIN = {
+    "optimizer": "adamw",
+    "weight_decay": 0.01,
+    "clip_norm": 1.0,
+    "warmup": 0.1,
+    "schedule": "cosine",
+    "lr_scaling": "none",
+}
 
 
 def split(name: str):
@@ -79,7 +86,9 @@ def one(options, seed: int) -> dict:
         "bert", input_shape=(options.length,), vocabulary=vocabulary, layers=2, width=options.width, heads=2
     )
     model = kptk.objective("mlm", backbone=backbone, views=layer)
-    model.compile(optimizer=make_optimizer({**TRAIN, "learning_rate": options.rate, "batch_size": options.batch}, options.steps))
+    model.compile(
+        optimizer=make_optimizer({**TRAIN, "learning_rate": options.rate, "batch_size": options.batch}, options.steps)
+    )
     stream = batches(train, options.batch, seed, 0, options.steps)
     begin = time.perf_counter()
     history = model.fit(steady(stream), steps_per_epoch=options.steps // 10, epochs=10, verbose=2, shuffle=False)
@@ -90,9 +99,19 @@ def one(options, seed: int) -> dict:
         Path(options.save).mkdir(parents=True, exist_ok=True)
         model.save(Path(options.save) / f"mlm-{options.data}-{seed}.keras")
     return {
-        "data": options.data, "seed": seed, "steps": options.steps, "batch": options.batch, "length": options.length,
-        "vocabulary": vocabulary, "width": options.width, "rate": options.rate, "train_windows": len(train),
-        "test_windows": len(held), "loss": float(history.history["loss"][-1]), "seconds": round(seconds, 1), **scores,
+        "data": options.data,
+        "seed": seed,
+        "steps": options.steps,
+        "batch": options.batch,
+        "length": options.length,
+        "vocabulary": vocabulary,
+        "width": options.width,
+        "rate": options.rate,
+        "train_windows": len(train),
+        "test_windows": len(held),
+        "loss": float(history.history["loss"][-1]),
+        "seconds": round(seconds, 1),
+        **scores,
     }
 
 
@@ -111,7 +130,11 @@ def main() -> None:
     out = HERE / "results-masked-tokens.jsonl"
     done = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
     for seed in range(options.seeds):
-        same = [d for d in done if (d["data"], d["seed"], d["steps"], d["rate"]) == (options.data, seed, options.steps, options.rate)]
+        same = [
+            d
+            for d in done
+            if (d["data"], d["seed"], d["steps"], d["rate"]) == (options.data, seed, options.steps, options.rate)
+        ]
         record = same[0] if same else one(options, seed)
         if not same:
             with out.open("a") as file:

@@ -135,7 +135,7 @@ def _pool() -> keras.Model:
     weights = ops.expand_dims(ops.cast(mask, "float32"), -1)
     weights = weights / ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1.0)
     pooled = ops.sum(vectors * ops.cast(weights, vectors.dtype), axis=1)
-    return keras.Model([vectors, mask], keras.layers.Dense(WIDTH, activation="tanh", name="pooler")(pooled), name=POOL)
+    return keras.Model([vectors, mask], pooled, name=POOL)
 
 
 register_toy(

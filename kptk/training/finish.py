@@ -61,12 +61,14 @@ def finish(run: Run, folder: RunFolder, first_loss: float) -> Result:
         rank=_number(last, "effective_rank"),
         moved=checksum(run.model.backbone, trainable_only=True) != run.initial_checksum,
         loss_measures_learning=run.model.loss_measures_learning,
+        collapsed_spread=run.model.collapsed_spread,
     )
     findings = diagnose(
         records,
         chance=chance,
         most_rank=min(len(run.source), MAX_ROWS, run.model.feature_dim),
         loss_measures_learning=run.model.loss_measures_learning,
+        collapsed_spread=run.model.collapsed_spread,
     )
     backbone = run.model.final_backbone()
     save_models(run.model, folder, backbone)

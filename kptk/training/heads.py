@@ -1,4 +1,4 @@
-"""Heads on a backbone: the parts that objectives and tasks add."""
+"""What objectives put on top of a backbone: perceptrons, and the backbone and its head as one model."""
 
 from __future__ import annotations
 

@@ -42,6 +42,9 @@ class Pretrainer(keras.Model, abc.ABC):
     """False if the loss may stand still or rise while the model learns, because what it is compared with moves too, such
     as a queue or the centre of a teacher. A run is then judged by its weights and features alone."""
 
+    collapsed_spread: float = 0.05
+    """Below this spread features count as collapsed. Means of token vectors have much in common: lower for them."""
+
     def __init__(self, backbone: keras.Model, views: Preprocessor | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.backbone = backbone

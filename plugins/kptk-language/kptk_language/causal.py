@@ -34,6 +34,8 @@ class Causal(Pretrainer):
         https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf
     """
 
+    collapsed_spread = 0.005
+
     def __init__(self, backbone: keras.Model, views: Preprocessor | None = None, **kwargs: Any) -> None:
         super().__init__(backbone, views, **kwargs)
         found = stages(backbone)

@@ -94,6 +94,8 @@ class Electra(Pretrainer):
         https://arxiv.org/abs/2003.10555; perturbed vectors, https://arxiv.org/abs/1605.07725
     """
 
+    collapsed_spread = 0.005
+
     def __init__(
         self,
         backbone: keras.Model,

@@ -12,9 +12,7 @@ from kptk.training.tokens import TokenFacts
 from kptk.types import Tensor
 
 
-def corrupt(
-    ids: Tensor, selected: Tensor, hide: Tensor, replace: Tensor, words: Tensor, mask: int
-) -> Tensor:
+def corrupt(ids: Tensor, selected: Tensor, hide: Tensor, replace: Tensor, words: Tensor, mask: int) -> Tensor:
     """Put the mask in the place of selected tokens, or another word, or leave them.
 
     Args:
@@ -35,7 +33,9 @@ def corrupt(
     return ops.where(ops.logical_and(selected, hide), ops.cast(mask, ids.dtype), seen)
 
 
-def choose(noise: Tensor, maskable: Tensor, rate: float, most: int, words: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def choose(
+    noise: Tensor, maskable: Tensor, rate: float, most: int, words: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Choose the places of a row that are to be predicted: ``max(1, round(rate * maskable))`` of them.
 
     Args:

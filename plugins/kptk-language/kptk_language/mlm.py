@@ -49,6 +49,8 @@ class MLM(Pretrainer):
         https://arxiv.org/abs/1810.04805, section 3.1; https://arxiv.org/abs/1907.11692, section 4.1
     """
 
+    collapsed_spread = 0.005
+
     def __init__(
         self,
         backbone: keras.Model,

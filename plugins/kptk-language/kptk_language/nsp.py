@@ -47,11 +47,15 @@ class NSP(Pretrainer):
         https://arxiv.org/abs/1810.04805, section 3.1; https://arxiv.org/abs/1909.11942, section 3.1
     """
 
+    collapsed_spread = 0.005
+
     def __init__(self, backbone: keras.Model, views: Preprocessor | None = None, **kwargs: Any) -> None:
         super().__init__(backbone, views, **kwargs)
         refuse_no_pairs(views, "nsp")
         stages(backbone)
-        self.head = keras.layers.Dense(2, kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02), name="head")
+        self.head = keras.layers.Dense(
+            2, kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02), name="head"
+        )
         self.head.build((None, self.feature_dim))
         self.accuracy = keras.metrics.Mean(name="pair_accuracy")
 

@@ -62,10 +62,17 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
         summary="Finds the tokens that a small generator replaced; learns from all.",
         options=(
             _RATE,
-            Option(name="generator_width", type=int, default=0, low=0, help="Of the generator; 0: half the backbone's."),
+            Option(
+                name="generator_width", type=int, default=0, low=0, help="Of the generator; 0: half the backbone's."
+            ),
             Option(name="generator_depth", type=int, default=1, low=1, help="Layers of the generator."),
             Option(name="generator_heads", type=int, default=2, low=1, help="Attention heads of the generator."),
-            Option(name="discriminator_weight", default=50.0, above=0.0, help="Of the backbone's loss; the generator's is 1."),
+            Option(
+                name="discriminator_weight",
+                default=50.0,
+                above=0.0,
+                help="Of the backbone's loss; the generator's is 1.",
+            ),
             Option(name="epsilon", default=0.0, low=0.0, help="Also learn on vectors moved against it, by this share."),
         ),
         inputs=_TEXT,
@@ -100,7 +107,9 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
         chance="ln V for V tokens",
         cost="a supervised step, with logits at every place",
         when="Generating text; features that have seen everything before a token.",
-        references=("https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf",),
+        references=(
+            "https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf",
+        ),
         since="0.2.0",
     )
     yield ObjectiveSpec(

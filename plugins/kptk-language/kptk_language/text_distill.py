@@ -115,7 +115,7 @@ class TextDistill(MLM):
         self.agreement.update_state(ops.cast(same, "float32"), sample_weight=y_pred["weights"])
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def chance_loss(self, batch_size: int) -> None:  # type: ignore[override]
+    def chance_loss(self, batch_size: int) -> None:
         """None: the divergence from a trained teacher has no such number."""
         del batch_size
 
@@ -139,7 +139,7 @@ class TextDistill(MLM):
         """Rebuild the model with its teacher."""
         config = dict(config)
         config["teacher"] = keras.saving.deserialize_keras_object(config["teacher"], custom_objects=custom_objects)
-        return super().from_config(config, custom_objects)  # type: ignore[return-value]
+        return super().from_config(config, custom_objects)
 
 
 def copy_evenly(teacher: TokenStages, student: TokenStages) -> int:
@@ -156,7 +156,7 @@ def copy_evenly(teacher: TokenStages, student: TokenStages) -> int:
     if student.width != teacher.width or depths[1] > depths[0]:
         return 0
     copied = 0
-    pairs = [(student.embed, teacher.embed, {})]
+    pairs: list[tuple[Any, Any, dict[str, str]]] = [(student.embed, teacher.embed, {})]
     # Of 6 layers for 3: those with the numbers 0, 2 and 4.
     chosen = {f"layer{i}_": f"layer{i * depths[0] // depths[1]}_" for i in range(depths[1])}
     pairs.append((student.encoder, teacher.encoder, chosen))

@@ -36,10 +36,10 @@ def softmax(x: np.ndarray) -> np.ndarray:
 
 def cross_entropy(logits, targets, weights) -> float:
     total = sum(
-        -w * math.log(softmax(row)[t])
+        -float(w) * math.log(softmax(row)[t])
         for row, t, w in zip(logits.reshape(-1, logits.shape[-1]), targets.ravel(), weights.ravel(), strict=True)
     )
-    return total / max(weights.sum(), 1)
+    return total / max(float(weights.sum()), 1)
 
 
 def binary(logits, targets, weights) -> float:
@@ -59,7 +59,13 @@ def soft(student, teacher, weights, temperature) -> float:
 
 
 def distance(student, teacher, mask) -> float:
-    pairs = [(s, t) for s, t, m in zip(student.reshape(-1, student.shape[-1]), teacher.reshape(-1, student.shape[-1]), mask.ravel(), strict=True) if m]
+    pairs = [
+        (s, t)
+        for s, t, m in zip(
+            student.reshape(-1, student.shape[-1]), teacher.reshape(-1, student.shape[-1]), mask.ravel(), strict=True
+        )
+        if m
+    ]
     return float(np.mean([1 - s @ t / np.linalg.norm(s) / np.linalg.norm(t) for s, t in pairs]))
 
 

@@ -25,9 +25,7 @@ def masking(length: int = 64, **arguments):
     keras.utils.set_random_seed(0)
     continues = np.arange(VOCABULARY) % 4 == 3
     continues[:5] = False
-    facts = TokenFacts(
-        vocabulary=VOCABULARY, mask=4, start=2, end=3, specials=(0, 1, 2, 3, 4), continues=continues
-    )
+    facts = TokenFacts(vocabulary=VOCABULARY, mask=4, start=2, end=3, specials=(0, 1, 2, 3, 4), continues=continues)
     return TokenMasking(facts, length, **arguments), continues
 
 

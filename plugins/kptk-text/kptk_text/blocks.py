@@ -90,7 +90,9 @@ def embed_model(
     x = keras.layers.Embedding(vocabulary, width, embeddings_initializer=initial(), name=TABLE)(ids)
     # Not from a constant: Keras would look it up once and for all while the model is built.
     places = ops.cumsum(ones, axis=1) - ones
-    found = [keras.layers.Embedding(positions, width, embeddings_initializer=initial(), name="position_embedding")(places)]
+    found = [
+        keras.layers.Embedding(positions, width, embeddings_initializer=initial(), name="position_embedding")(places)
+    ]
     if segments:
         kinds = ops.take(inputs, 1, axis=1) if two else ops.zeros_like(ids)
         table = keras.layers.Embedding(segments, width, embeddings_initializer=initial(), name="segment_embedding")

@@ -17,9 +17,7 @@ from kptk.training.tokens import TABLE, stages
 Tensors = Mapping[str, NDArray[Any]]
 
 
-def load_bert(
-    folder: str, input_shape: tuple[int, ...], *, vocabulary: int, dropout: float, pool: str
-) -> keras.Model:
+def load_bert(folder: str, input_shape: tuple[int, ...], *, vocabulary: int, dropout: float, pool: str) -> keras.Model:
     """Build the encoder that a folder describes, with its weights. Nothing is downloaded or unpickled.
 
     Args:
@@ -77,8 +75,10 @@ def _config(folder: Path) -> dict[str, Any]:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{file} cannot be read: {error}") from None
-    needed = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-    needed += ("max_position_embeddings", "type_vocab_size")
+    needed = (
+        *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
+        *("max_position_embeddings", "type_vocab_size"),
+    )
     if not isinstance(config, dict) or config.get("model_type") != "bert" or any(name not in config for name in needed):
         kind = config.get("model_type") if isinstance(config, dict) else None
         raise InputError(f"{file} does not describe a BERT in Hugging Face's layout (model_type: {kind}).")

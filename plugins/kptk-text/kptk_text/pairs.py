@@ -143,5 +143,6 @@ class Pairs(TokenRows):
         cuts = (cut_longer, over - cut_longer) if len(first) >= len(second) else (over - cut_longer, cut_longer)
         fronts = [int(rng.binomial(cut, 0.5)) for cut in cuts]
         return tuple(  # type: ignore[return-value]
-            part[front : len(part) - (cut - front)] for part, front, cut in zip((first, second), fronts, cuts, strict=True)
+            part[front : len(part) - (cut - front)]
+            for part, front, cut in zip((first, second), fronts, cuts, strict=True)
         )

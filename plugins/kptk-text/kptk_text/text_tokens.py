@@ -37,7 +37,7 @@ class TextTokens(Preprocessor):
     Args:
         views: how many copies of each row; any randomness, such as masks, is the objective's.
         tokenizer: ``"wordpiece"`` or ``"bpe"``, trained on the training texts; or a local folder in Hugging Face's layout, or
-            of a KerasHub preset, whose vocabulary is used as it is.
+            of a KerasHub preset, or a run of kptk, whose vocabulary is used as it is.
         vocabulary: tokens at most, of a trained one; a small corpus may give fewer.
         length: tokens of a row, at least 8; longer texts are cut.
         lowercase: whether capital letters are made small, by a trained one.

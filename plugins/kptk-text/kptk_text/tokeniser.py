@@ -11,6 +11,7 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from kptk.errors import InputError, UsageError
+from kptk.runfolder import PREPROCESSOR
 from kptk.training.tokens import PADDING, TokenFacts
 
 KINDS = ("wordpiece", "bpe")
@@ -38,7 +39,11 @@ def train_tokeniser(texts: Callable[[], Iterable[list[str]]], kind: str, vocabul
     References:
         WordPiece, https://arxiv.org/abs/1609.08144; BPE, https://arxiv.org/abs/1508.07909
     """
-    made = _train_word_pieces(texts, vocabulary, lowercase) if kind == "wordpiece" else _train_bpe(texts, vocabulary, lowercase)
+    made = (
+        _train_word_pieces(texts, vocabulary, lowercase)
+        if kind == "wordpiece"
+        else _train_bpe(texts, vocabulary, lowercase)
+    )
     if made.get_vocab_size() > vocabulary:
         raise UsageError(
             f"`vocabulary` must be at least {made.get_vocab_size():,} for {kind} on this text: its letters and the special "
@@ -68,7 +73,7 @@ def _train_word_pieces(texts: Callable[[], Iterable[list[str]]], vocabulary: int
 
 
 def _empty_word_pieces(words: dict[str, int] | None, lowercase: bool) -> Any:
-    made = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))  # noqa: S106
+    made = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
     made.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     made.decoder = decoders.WordPiece()
@@ -96,8 +101,8 @@ def load_tokeniser(folder: str) -> Any:
     """Load a tokeniser from a local folder; nothing is ever downloaded.
 
     Args:
-        folder: a model in Hugging Face's layout (``tokenizer.json`` or ``vocab.txt``), or a KerasHub preset with a WordPiece
-            vocabulary (``assets/tokenizer/vocabulary.txt``).
+        folder: a run of kptk; a model in Hugging Face's layout (``tokenizer.json`` or ``vocab.txt``); or a KerasHub preset with
+            a WordPiece vocabulary (``assets/tokenizer/vocabulary.txt``).
 
     Returns:
         A `tokenizers.Tokenizer`.
@@ -113,7 +118,9 @@ def load_tokeniser(folder: str) -> Any:
         )
     files = [path / "tokenizer.json", path / "vocab.txt", path / "assets" / "tokenizer" / "vocabulary.txt"]
     made = None
-    if files[0].exists() and "model" in (config := _json(files[0])):
+    if state := _json(path / PREPROCESSOR).get("config", {}).get("state") if (path / PREPROCESSOR).exists() else "":
+        made = Tokenizer.from_str(state)
+    elif files[0].exists() and "model" in (config := _json(files[0])):
         try:
             made = Tokenizer.from_str(json.dumps(config))
         except Exception as error:  # the library raises plain Exception
@@ -122,7 +129,7 @@ def load_tokeniser(folder: str) -> Any:
         made = _word_pieces(vocabulary, path)
     if made is None:
         raise InputError(
-            f"{folder} holds no tokeniser: neither tokenizer.json nor vocab.txt nor assets/tokenizer/vocabulary.txt."
+            f"{folder} holds no tokeniser: neither a run's nor tokenizer.json, vocab.txt or assets/tokenizer/vocabulary.txt."
         )
     made.no_padding()
     made.no_truncation()
