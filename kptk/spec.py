@@ -295,7 +295,6 @@ SPECS: dict[str, type[Spec]] = {
         ComparisonSpec,
     )
 }
-"""Every kind of offer, by its name."""
 
 PLURALS: dict[str, str] = {kind: "strategies" if kind == "strategy" else f"{kind}s" for kind in SPECS}
 """The plural of each kind, which also names its hook: ``kptk_objectives``."""
