@@ -17,6 +17,17 @@ class CBOW(WordPretrainer):
 
     Each word of the context gets the whole gradient of the mean, not divided by their number, as in the C program and gensim.
 
+    Args:
+        backbone: a model with one `keras.layers.Embedding`, which gets the word vectors.
+        views: what gives word numbers; its `counts` make the noise distribution. None for a uniform one.
+        window: context words on each side at most; each centre draws its own, from 1.
+        negatives: words drawn for each pair.
+        power: exponent of the words' counts in the noise distribution.
+        group: consecutive centres that share their negatives.
+        shared: words that a group draws; each counts ``negatives / shared`` times for every pair.
+        step_limit: terms of the loss up to which a word's steps add up in a batch; above, they are averaged down to so many.
+        **kwargs: passed to `keras.Model`.
+
     Example:
         >>> backbone = kptk.backbone("word_vectors", input_shape=(512,), vocabulary=1000)
         >>> model = CBOW(backbone, window=5, negatives=5)
