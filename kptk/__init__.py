@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "BackboneSpec": "kptk.spec",
+    "CommandSpec": "kptk.spec",
     "ComparisonSpec": "kptk.spec",
     "DatasetSpec": "kptk.spec",
     "ObjectiveSpec": "kptk.spec",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from kptk.option import Option as Option
     from kptk.plugins import Plugins as Plugins
     from kptk.spec import BackboneSpec as BackboneSpec
+    from kptk.spec import CommandSpec as CommandSpec
     from kptk.spec import ComparisonSpec as ComparisonSpec
     from kptk.spec import DatasetSpec as DatasetSpec
     from kptk.spec import ObjectiveSpec as ObjectiveSpec

@@ -258,6 +258,13 @@ class RecipeSpec(Spec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec(Spec):
+    """A command ``kptk NAME`` that is none of the core's: its target is a `click.Command` or a group of them."""
+
+    kind: ClassVar[str] = "command"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonSpec(Spec):
     """A ready comparison, what ``kptk compare --ready NAME`` runs. It has no target.
 
@@ -288,10 +295,10 @@ SPECS: dict[str, type[Spec]] = {
         TaskSpec,
         DatasetSpec,
         RecipeSpec,
+        CommandSpec,
         ComparisonSpec,
     )
 }
-"""Every kind of offer, by its name."""
 
 PLURALS: dict[str, str] = {kind: "strategies" if kind == "strategy" else f"{kind}s" for kind in SPECS}
 """The plural of each kind, which also names its hook: ``kptk_objectives``."""

@@ -35,10 +35,7 @@ class Pretrainer(keras.Model, abc.ABC):
     Args:
         backbone: any `keras.Model` from inputs to features; maps and sequences are averaged to vectors.
         views: a `Preprocessor` that makes the views, or None if inputs already are what the backbone takes.
-        **kwargs: passed to `keras.Model`.
-
-    Example:
-        See `kptk_contrastive.simclr` for a whole objective, and ``docs/writing-a-plugin.md``.
+        **kwargs: passed to `keras.Model`. A whole objective is `kptk_contrastive.simclr`; see ``docs/writing-a-plugin.md``.
     """
 
     loss_measures_learning: bool = True
@@ -116,6 +113,14 @@ class Pretrainer(keras.Model, abc.ABC):
         del views
         return {}
 
+    def health_inputs(self, rows: Any) -> Any:
+        """Inputs whose features must not all be alike, made of some training `rows`: these, unless the objective says others."""
+        return rows
+
+    def final_backbone(self) -> keras.Model:
+        """The backbone that a run keeps, for an objective whose result is not the trained backbone as it is."""
+        return self.backbone
+
     @property
     def stages(self) -> int:
         """How many stages training has; 1 for all at once."""
@@ -178,7 +183,7 @@ class Pretrainer(keras.Model, abc.ABC):
 
     def call(self, inputs: Tensor, training: bool = False) -> dict[str, Tensor]:
         """Make the views and run `forward_views`."""
-        views = (inputs,) if self.views is None else self.views(inputs)
+        views = self.views(inputs) if self.views is not None else (inputs,)
         with fused_batch_norm(self._flatten_layers()) if training else nullcontext():
             return self.forward_views(views, training)
 
@@ -193,8 +198,7 @@ class Pretrainer(keras.Model, abc.ABC):
         """Apply `objective_loss`, add the layers' own losses and, in training, advance the state."""
         del x, sample_weight
         loss = self.objective_loss(y_pred, y)
-        for extra in self.losses:
-            loss = loss + ops.cast(extra, loss.dtype)
+        loss = sum((ops.cast(extra, loss.dtype) for extra in self.losses), loss)
         if training:
             self.update_state(y_pred)
         # Overriding compute_loss bypasses Keras' own scaling for a TensorFlow strategy with several replicas.
