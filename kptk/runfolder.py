@@ -18,6 +18,7 @@ SUMMARY = "summary.json"
 MODEL = "model.keras"
 BACKBONE = "backbone.keras"
 PRETRAINER = "pretrainer.keras"
+PREPROCESSOR = "preprocessor.json"
 REPORT = "report.html"
 
 

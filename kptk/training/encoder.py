@@ -14,9 +14,10 @@ from kptk.errors import InputError
 from kptk.plugins import Plugins
 from kptk.request import from_toml
 from kptk.runfolder import RunFolder
-from kptk.training.assemble import build_preprocessor, open_like
+from kptk.training.assemble import build_preprocessor, like, open_like
 from kptk.training.backbones import reinitialised
 from kptk.training.features import Encoder
+from kptk.training.prepared import load_preprocessor
 from kptk.training.saving import load_model
 
 
@@ -35,13 +36,17 @@ class TrainedEncoder:
         self.backbone = load_model(self.folder.backbone, self.plugins, compile=False)
         described = self.folder.read_json(runfolder.ENVIRONMENT).get("data", {})
         self.row_shape = tuple(described.get("row_shape", ()))
+        self.fitted = load_preprocessor(self.folder, self.plugins)
 
-    def _preprocessor(self) -> Any:
+    def preprocessor(self) -> Any:
+        """What prepares the rows: that of the run."""
+        if self.fitted is not None:
+            return self.fitted
         return build_preprocessor(self.config.preprocessor, self.config.views, seed=0)
 
     def run(self) -> Encoder:
         """The trained encoder."""
-        return Encoder(self.backbone, self._preprocessor())
+        return Encoder(self.backbone, self.preprocessor())
 
     def random(self, seed: int) -> Encoder:
         """The same network with fresh weights: what the architecture gives without any training.
@@ -51,7 +56,7 @@ class TrainedEncoder:
         Args:
             seed: of the weights.
         """
-        return Encoder(reinitialised(self.backbone, seed), self._preprocessor())
+        return Encoder(reinitialised(self.backbone, seed), self.preprocessor())
 
     def open(self, data: str, *, on_bad_input: str | None = None) -> Source:
         """Open data in the shape that the encoder takes.
@@ -63,10 +68,12 @@ class TrainedEncoder:
         Raises:
             InputError: if the data cannot be used or has another shape.
         """
-        wanted: dict[str, Any] = {"on_bad_input": on_bad_input}
-        if len(self.row_shape) == 3:
-            wanted |= {"image_size": self.row_shape[0], "channels": self.row_shape[-1]}
-        return open_like(self.plugins, data, self.row_shape, wanted)
+        assert self.config.data.offer is not None
+        inputs = self.config.data.offer.spec.inputs
+        wanted = like(self.config.data, self.row_shape) | {"on_bad_input": on_bad_input}
+        if self.fitted is None:
+            return open_like(self.plugins, data, self.row_shape, wanted, inputs)
+        return self.fitted.prepared(open_like(self.plugins, data, None, wanted, inputs))
 
 
 def raw_features(source: Source, batch_size: int = 1024) -> np.ndarray[Any, np.dtype[np.float32]]:

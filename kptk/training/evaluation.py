@@ -101,7 +101,7 @@ def evaluate(
     with reporter.progress("Evaluating", len(ENCODERS) * (len(protocols) + len(attacks))) as advance:
         for name in ENCODERS:
             network = networks[name]
-            read = raw_features if network is None else _extractor(network)
+            read = _raw(encoder.preprocessor(), train) if network is None else _extractor(network)
             probe = _Probe(name, read(train), train, read(test), test, seed)
             if not (np.isfinite(probe.train).all() and np.isfinite(probe.test).all()):
                 raise InputError(f"the features of encoder '{name}' are not finite; the run of {run} diverged.")
@@ -112,6 +112,10 @@ def evaluate(
                 scores.append(probe.attacked(network, epsilon))
                 advance(len(scores), f"{name} PGD {epsilon:g}")
     return Evaluation(run=str(run), data=f"train {train.describe()}; test {test.describe()}", scores=tuple(scores))
+
+
+def _raw(preprocessor: Any, train: Source) -> Callable[[Source], Any]:
+    return raw_features if preprocessor is None else lambda source: preprocessor.raw_features(train, source)
 
 
 def _extractor(encoder: Encoder) -> Callable[[Source], Any]:

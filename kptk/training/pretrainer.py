@@ -224,10 +224,11 @@ class Pretrainer(keras.Model, abc.ABC):
             self._teachable = frozenset(id(weight) for weight in self.trainable_weights)
         self.stage = stage
         chosen = {id(weight) for weight in self.stage_weights(stage)}
-        # A flag on each weight and not on the layer: a frozen layer would run its batch normalisation in another mode.
         for weight in self.weights:
             if id(weight) in self._teachable:
-                weight.trainable = id(weight) in chosen
+                weight.trainable = (
+                    id(weight) in chosen
+                )  # not the layer's flag: a frozen batch normalisation runs otherwise
 
     def end_stages(self) -> None:
         """Make everything trainable again that was so before the first stage. Compile before further training."""
@@ -243,6 +244,7 @@ class Pretrainer(keras.Model, abc.ABC):
         """
         given = inspect.signature(keras.Model.fit).bind_partial(self, x, *args, **kwargs).arguments
         del given["self"]
+        x = given["x"] = x if self.views is None else self.views.numbers(x, training=True)
         if (array := hasattr(x, "shape") and hasattr(x, "dtype")) and self.views is not None:
             self.views.check(x)
         known = [clock for clock in self.clocks if float(ops.convert_to_numpy(clock.total)) == 0]

@@ -28,6 +28,7 @@ from kptk.training.finish import finish
 from kptk.training.health import HealthCallback
 from kptk.training.optimizer import make_optimizer
 from kptk.training.plan import Plan, measure, sizes
+from kptk.training.prepared import fitted, load_preprocessor, save_preprocessor, training_rows
 from kptk.training.probes import ProbeCallback
 from kptk.training.receipt import checksum
 from kptk.training.reporter import Reporter
@@ -43,6 +44,7 @@ class Run:
         plugins: the registry.
         reporter: how it speaks.
         source: the data, if it is open already.
+        preprocessor: the fitted preprocessor of an interrupted run; None fits the configuration's, if it is one to fit.
     """
 
     def __init__(
@@ -51,14 +53,20 @@ class Run:
         plugins: Plugins,
         reporter: Reporter | None = None,
         source: Source | None = None,
+        preprocessor: Any = None,
     ) -> None:
         assembly.check(config)
         self.config = config
         self.plugins = plugins
         self.reporter = reporter or Reporter()
         self.train = config.train.values
-        self.source = source or open_data(config)
+        self.raw_source = self.source = source or open_data(config)
         self.probe_source = open_probe(plugins, config, self.source)
+        self.preprocessor = preprocessor or fitted(config, self.raw_source)
+        if self.preprocessor is not None:
+            self.source = training_rows(self.preprocessor, self.raw_source, self.train["batch_size"])
+            if self.probe_source is not None:
+                self.probe_source = self.preprocessor.prepared(self.probe_source)
         assert config.objective.offer is not None
         self.labels = bool(config.objective.offer.spec.labels)
         self.model = self._build()
@@ -73,7 +81,8 @@ class Run:
             backend.make_deterministic()
         keras.utils.set_random_seed(self.train["seed"])
         keras.config.set_dtype_policy(self.train["dtype"])
-        model = build_model(self.config, self.source)
+        views = "new" if self.preprocessor is None else self.preprocessor
+        model = build_model(self.config, self.source, views=views)
         model.set_total_steps(self.total_steps)
         return model
 
@@ -122,9 +131,11 @@ class Run:
         self._say_what()
         self.reporter.line(f"Plan: {self.plan()}")
         described = environment.describe(
-            self.config, self.source, self.source.fingerprint(), to_command(self.plugins, self.config)
+            self.config, self.raw_source, self.source.fingerprint(), to_command(self.plugins, self.config)
         )
         folder = RunFolder.create(out, to_toml(self.config), described)
+        if self.preprocessor is not None:
+            save_preprocessor(self.preprocessor, folder)
         return self._train(folder, Progress(), None)
 
     def resume(self, folder: RunFolder) -> Result:
@@ -277,7 +288,7 @@ def resume(path: str | Path, plugins: Plugins, reporter: Reporter | None = None)
     """
     folder = RunFolder.open(path)
     config = resolve(plugins, from_toml(folder.path / runfolder.CONFIG))
-    return Run(config, plugins, reporter).resume(folder)
+    return Run(config, plugins, reporter, preprocessor=load_preprocessor(folder, plugins)).resume(folder)
 
 
 def _shown(value: float | None, digits: int) -> str:
