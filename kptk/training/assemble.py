@@ -104,7 +104,9 @@ def like(part: Part, row_shape: tuple[int, ...]) -> dict[str, Any]:
         return {"image_size": row_shape[0], "channels": row_shape[-1]}
     assert part.offer is not None
     own = {option.name for option in part.offer.spec.options}
-    return {key: value for key, value in part.values.items() if key in own}
+    wanted = {key: value for key, value in part.values.items() if key in own}
+    # Rows to predict for have no label, and may lack what else the training table had beside its inputs.
+    return wanted | ({"absent": "ignore"} if "absent" in own else {})
 
 
 def open_like(
@@ -181,7 +183,7 @@ def build_model(config: RunConfig, source: Source, backbone: Any = None, views: 
         views = build_preprocessor(config.preprocessor, config.views, config.train.values["seed"])
     if backbone is None:
         shape = source.row_shape if views is None else views.view_shape(tuple(source.row_shape))
-        backbone = build_backbone(config.backbone, tuple(shape))
+        backbone = build_backbone(_grouped(config.backbone, views), tuple(shape))
     _refuse_wrong_features(config, backbone)
     target = load_target(config.objective.offer)
     # An objective that lets the user choose how many views hands that number to the preprocessor.
@@ -189,6 +191,14 @@ def build_model(config: RunConfig, source: Source, backbone: Any = None, views: 
     if config.objective.offer.spec.classes:
         arguments["num_classes"] = len(source.class_names)
     return target(backbone, views, **arguments)  # type: ignore[operator]
+
+
+def _grouped(part: Part, views: Any) -> Part:
+    """Tell a backbone that treats columns one by one which features are of one column, where its user did not."""
+    groups = getattr(views, "feature_groups", "")
+    if not groups or part.values.get("groups") != "":
+        return part
+    return Part(part.offer, {**part.values, "groups": groups})
 
 
 def _refuse_wrong_features(config: RunConfig, backbone: Any) -> None:

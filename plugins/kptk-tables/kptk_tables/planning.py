@@ -11,6 +11,7 @@ import numpy as np
 from kptk.columns import CATEGORY, DATE, FLAG, NUMBER, TEXT, Column
 from kptk.errors import InputError
 from kptk_tables import scaling
+from kptk_tables.dates import PARTS
 from kptk_tables.encoding import NOTHING, digits_of
 from kptk_tables.imputation import filler
 from kptk_tables.layout import BITS, ONE_HOT, Fitted, Group, Layout
@@ -71,10 +72,8 @@ def _fitted(column: Column, learned: Learned, choices: Choices) -> Fitted:
         return _category(column.name, learned[column.name], choices)
     fitted = Fitted(name=column.name, kind=column.kind, refuse_missing=choices.missing == "error")
     if column.kind == DATE:
-        for key, numbers in learned.items():
-            name, _, part = key.rpartition(":")
-            if name == column.name and numbers.highest > numbers.lowest:
-                fitted.parts.append(part)
+        spans = {part: learned[f"{column.name}:{part}"] for part in PARTS}
+        fitted.parts = [part for part, numbers in spans.items() if numbers.highest > numbers.lowest]
     elif fitted.refuse_missing and learned[column.name].missing:
         raise InputError(
             f"column '{column.name}' has {learned[column.name].missing:,} missing cells, which `missing='error'` refuses."

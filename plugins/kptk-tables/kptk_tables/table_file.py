@@ -31,6 +31,7 @@ def table_file(
     encoding: str = "utf-8",
     decimal: str = "point",
     missing: str = "",
+    absent: str = "error",
     on_bad_input: str = "error",
 ) -> TableSource:
     """Open a table. Every cell is looked at once, so that a bad row is known at the start and not hours later.
@@ -50,6 +51,8 @@ def table_file(
         decimal: decimal mark of numbers in a text file, ``"point"`` or ``"comma"``.
         missing: cells that mean that nothing is known, beside the usual ones (empty, ``NA``, ``?``, ``null``, ``None``,
             ``NaN``), with commas between.
+        absent: what to do with a column that another option names and the table lacks: ``"error"``, or ``"ignore"``, with
+            which a model's own options are used to read other tables.
         on_bad_input: ``"error"`` refuses a table with a bad row, ``"skip"`` leaves such rows out and lists them.
 
     Returns:
@@ -72,7 +75,9 @@ def table_file(
     for piece in pieces():
         if not profiles:
             profiles = {name: Profile(name, tokens, mark) for name in piece.columns}
-            _check_names(path, list(profiles), label=label, split=split, types=list(wanted), drop=_words(drop))
+            if absent == "error":
+                _check_names(path, list(profiles), label=label, split=split, types=list(wanted), drop=_words(drop))
+            label, split = (name if name in profiles else "" for name in (label, split))
         for name, cells in piece.columns.items():
             profiles[name].update(cells, piece.rows)
     if not profiles or not next(iter(profiles.values())).rows:

@@ -72,6 +72,15 @@ class TableSource(Source):
                 cells[:, place] = field.astype(object)
         return cells
 
+    def called(self, name: str) -> TableSource:
+        """The same rows by another name.
+
+        Args:
+            name: for messages.
+        """
+        self.name = name
+        return self
+
     def fingerprint(self) -> str:
         """Hash of the file, of what its columns mean and of the rows left out."""
         meaning = ",".join(map(str, self.columns)) + self.label + "".join(bad.path for bad in self.skipped)
@@ -109,8 +118,18 @@ class TablePart(Subset):
         self, source: TableSource, rows: NDArray[np.int64], note: str, test_part: Source | None = None
     ) -> None:
         super().__init__(source, rows, note)
+        self.whole = source
         self.columns = source.columns
         self.test_part = test_part
+
+    def called(self, name: str) -> TablePart:
+        """The same rows by another name.
+
+        Args:
+            name: for messages.
+        """
+        self.whole.called(name)
+        return self
 
     def holdout(self) -> Source | None:
         """Its own test part, not the whole's."""
