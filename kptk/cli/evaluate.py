@@ -62,7 +62,7 @@ def evaluate(run: str, data: str, part: str, as_json: bool, quiet: bool, robustn
         _evaluate_finetuned(plugins, run, data, part, options["on_bad_input"], as_json, quiet)
         return
     _ = RunFolder.open(run).backbone  # refuse a wrong folder or path before Keras is imported
-    locate(plugins, data)
+    locate(plugins, data, any_reader=True)
     from kptk.training import backend
 
     backend.import_keras()
@@ -97,7 +97,7 @@ def _evaluate_finetuned(
     from kptk.training.paths import refuse_wrong_model
 
     refuse_wrong_model(run)
-    locate(plugins, data)
+    locate(plugins, data, any_reader=True)
     from kptk.training import backend
 
     backend.import_keras()

@@ -18,7 +18,8 @@ SCALINGS = ("standard", "minmax", "robust", "maxabs", "quantile", "uniform", "no
 KNOTS = 101
 """Quantiles that the quantile scaling keeps of each column."""
 EDGE = 1e-7
-"""How near to 0 and 1 a quantile may come before it is made normal, as scikit-learn's; that is 5.2 standard deviations."""
+LARGEST = 5.199337582605575
+"""How near to 0 and 1 a level may come before it is made normal, and the largest deviate, as in scikit-learn."""
 
 Affine = dict[str, list[float]]
 """``centre`` and ``scale`` of each column: the scaled number is ``(x - centre) / scale``."""
@@ -131,7 +132,7 @@ def quantile(x: Tensor, points: Tensor, *, normal: bool = True) -> Tensor:
     """Where a number lies among the training rows, 0 to 1, between the knots by a straight line; then as a normal deviate.
 
     ``F(x) = sum_k (p_k+1 - p_k) clip((x - v_k) / (v_k+1 - v_k), 0, 1)`` for knots `v` at the levels `p`. Where several knots
-    have one value, it stands for the middle of their levels.
+    have one value, it stands for the middle of their levels; the lowest is always 0 and the highest 1. All as in scikit-learn.
 
     Args:
         x: shape ``(batch, columns)``.
@@ -147,9 +148,12 @@ def quantile(x: Tensor, points: Tensor, *, normal: bool = True) -> Tensor:
     ramp = ops.clip(slope, 0.0, 1.0)
     step = 0.5 * (ops.cast(x > low, x.dtype) + ops.cast(x >= low, x.dtype))
     level = ops.sum(ops.where(jump, step, ramp), axis=-1) / (count - 1)
+    level = ops.where(x[..., 0] <= points[:, 0], ops.zeros_like(level), level)
+    level = ops.where(x[..., 0] >= points[:, -1], ops.ones_like(level), level)
     if not normal:
         return level
-    return math.sqrt(2.0) * ops.erfinv(2.0 * ops.clip(level, EDGE, 1.0 - EDGE) - 1.0)
+    deviate = math.sqrt(2.0) * ops.erfinv(2.0 * ops.clip(level, EDGE, 1.0 - EDGE) - 1.0)
+    return ops.clip(deviate, -LARGEST, LARGEST)
 
 
 def unquantile(y: NDArray[Any], points: NDArray[Any], *, normal: bool = True) -> NDArray[np.float64]:

@@ -149,10 +149,9 @@ class Table(Preprocessor):
         """The features, grouped by what they are features of."""
         return self.known.groups
 
-    @property
-    def feature_groups(self) -> str:
+    def backbone_options(self) -> dict[str, str]:
         """The sizes of the groups, as the backbones' option `groups` takes them."""
-        return ",".join(str(group.size) for group in self.groups)
+        return {"groups": ",".join(str(group.size) for group in self.groups)}
 
     # On the host -----------------------------------------------------------------------------------------------------
 
