@@ -100,7 +100,9 @@ def resolve(plugins: Plugins, request: Request) -> RunConfig:
         InputError: if the data does not exist.
         PluginError: if a named plugin is broken.
     """
-    recipe = stand_in(plugins, plugins.recipe(request.recipe), request.data, request.given_data) if request.recipe else None
+    recipe = (
+        stand_in(plugins, plugins.recipe(request.recipe), request.data, request.given_data) if request.recipe else None
+    )
     recipe_spec: RecipeSpec = recipe.spec if recipe else RecipeSpec(name="none")
     offers: dict[str, Offer | None] = {}
     model: Path | None = None

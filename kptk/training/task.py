@@ -265,6 +265,4 @@ def no_classes(source: Source, task: str) -> InputError:
         source: the data.
         task: name of the task that needs them.
     """
-    return InputError(
-        f"{source.describe()}: {task} needs a class for each row. {HOW_TO_LABEL}"
-    )
+    return InputError(f"{source.describe()}: {task} needs a class for each row. {HOW_TO_LABEL}")

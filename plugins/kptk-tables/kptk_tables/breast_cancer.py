@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kptk.columns import NUMBER, Column
 from kptk.data import ArraySource
@@ -29,7 +30,7 @@ def breast_cancer() -> ArraySource:
     order = np.random.default_rng(0).permutation(len(bunch.data))
     cells = bunch.data.astype(object)
 
-    def part(rows: np.ndarray, name: str, holdout: ArraySource | None = None) -> ArraySource:  # type: ignore[type-arg]
+    def part(rows: NDArray[np.int64], name: str, holdout: ArraySource | None = None) -> ArraySource:
         made = ArraySource(
             cells[rows], bunch.target[rows], inputs="table", name=name, class_names=names, holdout=holdout
         )

@@ -67,11 +67,18 @@ def chunks(path: Path, *, delimiter: str, encoding: str, problems: Problems) -> 
 def _csv(path: Path, delimiter: str, encoding: str, problems: Problems) -> Iterator[Chunk]:
     names, mark = header(path, delimiter, encoding)
     ragged: list[int] = []
+    refused: list[InputError] = []
 
     def on_ragged(row: Any) -> str:
         number = row.number - 1  # Arrow counts the header as row 1
         cells = f"{row.actual_columns} cells where the header has {row.expected_columns}"
-        problems.add(number, f"{cells} ({_short(row.text)})", "Mend the row, or say another delimiter: -o data.delimiter=;")
+        try:
+            problems.add(
+                number, f"{cells} ({_short(row.text)})", "Mend it, or say another delimiter (-o data.delimiter=tab)."
+            )
+        except InputError as error:  # Arrow cannot pass an exception on
+            refused.append(error)
+            return "error"
         ragged.append(number)
         return "skip"
 
@@ -90,7 +97,7 @@ def _csv(path: Path, delimiter: str, encoding: str, problems: Problems) -> Itera
         except pa.ArrowInvalid as error:
             if "Empty CSV" in str(error):
                 raise InputError(f"{path} has a header and no rows below it.") from None
-            raise _unreadable(path, error, encoding) from None
+            raise refused[0] if refused else _unreadable(path, error, encoding) from None
         start = 0
         while True:
             try:
@@ -98,7 +105,7 @@ def _csv(path: Path, delimiter: str, encoding: str, problems: Problems) -> Itera
             except StopIteration:
                 return
             except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-                raise _unreadable(path, error, encoding) from None
+                raise refused[0] if refused else _unreadable(path, error, encoding) from None
             rows = numbered(start, batch.num_rows, ragged)
             start += batch.num_rows
             yield _decoded(Chunk(rows, dict(zip(names, batch.columns, strict=True))), problems)
@@ -176,7 +183,9 @@ def header(path: Path, delimiter: str, encoding: str) -> tuple[list[str], str]:
         mark = mark if line.count(mark) else usual
     else:
         mark = DELIMITERS.get(delimiter, delimiter)
-    names = [name.strip() or f"column_{place}" for place, name in enumerate(next(csv.reader([line], delimiter=mark)), 1)]
+    names = [
+        name.strip() or f"column_{place}" for place, name in enumerate(next(csv.reader([line], delimiter=mark)), 1)
+    ]
     check_names(path, names)
     other = max((d for d in DELIMITERS.values() if d != mark), key=line.count)
     if len(names) == 1 and line.count(other):
@@ -228,7 +237,9 @@ def _json_lines(path: Path, encoding: str, problems: Problems) -> Iterator[Chunk
                 continue
             nested = [key for key, value in item.items() if isinstance(value, (dict, list))]
             if nested:
-                raise InputError(f"{path}, row {number:,}: '{nested[0]}' holds a list or an object. A table has one value a cell.")
+                raise InputError(
+                    f"{path}, row {number:,}: '{nested[0]}' holds a list or an object. A table has one value a cell."
+                )
             rows.append(number)
             for name, column in zip(names, cells, strict=True):
                 column.append(_json_cell(item.get(name)))
@@ -261,7 +272,9 @@ def _parquet(path: Path) -> Iterator[Chunk]:
     check_names(path, names)
     for field in file.schema_arrow:
         if pa.types.is_nested(field.type):
-            raise InputError(f"{path}: column '{field.name}' holds lists or objects ({field.type}). A table has one value a cell.")
+            raise InputError(
+                f"{path}: column '{field.name}' holds lists or objects ({field.type}). A table has one value a cell."
+            )
     start = 0
     for batch in file.iter_batches(batch_size=ROWS):
         rows = np.arange(start + 1, start + batch.num_rows + 1, dtype=np.int64)

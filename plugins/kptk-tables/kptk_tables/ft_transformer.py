@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from kptk.errors import bad_value
@@ -44,7 +46,7 @@ def ft_transformer(
     if width % heads:
         raise bad_value("width", f"a multiple of the {heads} heads", width)
     inputs = keras.Input(input_shape, name="rows")
-    tokens = []
+    tokens: list[Any] = []
     for start, stop, single in together(sizes(groups, input_shape[0])):
         part, count = inputs[:, start:stop], stop - start
         if single:

@@ -69,7 +69,9 @@ class Profile:
             return int(counts[hits].sum())
 
         if not is_text(cells.type):
-            self.numbers += 0 if pa.types.is_temporal(cells.type) or pa.types.is_boolean(cells.type) else int(counts.sum())
+            self.numbers += (
+                0 if pa.types.is_temporal(cells.type) or pa.types.is_boolean(cells.type) else int(counts.sum())
+            )
         elif len(values):
             dotted = self._dotted(values)
             numbers = pc.or_(pc.match_substring_regex(dotted, NUMBERS), pc.match_substring_regex(dotted, INFINITE))

@@ -161,7 +161,8 @@ def _lay_out(made: Layout, numbers: Sequence[Numbers], learned: Learned, choices
     if choices.indicators:
         made.marked = [index for index, number in enumerate(numbers) if number.missing]
         made.groups += [
-            Group(column=owner[made.scaled[index]], kind=BITS, names=[f"{names[index]} missing"]) for index in made.marked
+            Group(column=owner[made.scaled[index]], kind=BITS, names=[f"{names[index]} missing"])
+            for index in made.marked
         ]
     codes: list[Group] = []
     flags: list[Group] = []

@@ -81,7 +81,9 @@ def kptk_backbones() -> Iterator[BackboneSpec]:
             Option(name="depth", type=int, default=3, low=1, help="Number of dense layers."),
             Option(name="batch_norm", type=bool, default=True, help="Batch normalisation before each activation."),
             Option(name="dropout", default=0.0, low=0.0, high=0.95, help="Fraction dropped after each activation."),
-            Option(name="embedding", type=int, default=0, low=0, help="Length of a category's learned vector; 0: none."),
+            Option(
+                name="embedding", type=int, default=0, low=0, help="Length of a category's learned vector; 0: none."
+            ),
             _GROUPS,
         ),
         inputs="table",
@@ -123,7 +125,13 @@ def kptk_preprocessors() -> Iterator[PreprocessorSpec]:
                 choices=("onehot", "ordinal", "binary", "hashed"),
                 help="Encoding of names.",
             ),
-            Option(name="max_categories", type=int, default=100, low=1, help="Names of a column with a code, the commonest."),
+            Option(
+                name="max_categories",
+                type=int,
+                default=100,
+                low=1,
+                help="Names of a column with a code, the commonest.",
+            ),
             Option(name="buckets", type=int, default=32, low=2, help="Of hashed names."),
             Option(
                 name="unknown",
@@ -194,13 +202,19 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
             Option(name="label", type=str, default="", help="Column of the labels; it is then no input."),
             Option(name="types", type=str, default="", help="Kinds of columns, age:number,zip:category."),
             Option(name="drop", type=str, default="", help="Columns to leave out, with commas between."),
-            Option(name="split", type=str, default="", help="Column of train and test; the latter become the test part."),
-            Option(name="delimiter", type=str, default="auto", help="Between cells: a character, or its name such as tab."),
+            Option(
+                name="split", type=str, default="", help="Column of train and test; the latter become the test part."
+            ),
+            Option(
+                name="delimiter", type=str, default="auto", help="Between cells: a character, or its name such as tab."
+            ),
             Option(name="encoding", type=str, default="utf-8", help="Of a text file, such as latin-1."),
             Option(
                 name="decimal", type=str, default="point", choices=("point", "comma"), help="Decimal mark of numbers."
             ),
-            Option(name="missing", type=str, default="", help="More cells that mean nothing known, with commas between."),
+            Option(
+                name="missing", type=str, default="", help="More cells that mean nothing known, with commas between."
+            ),
             Option(
                 name="absent",
                 type=str,
@@ -219,9 +233,7 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         inputs="table",
         labels=True,
         reads=tuple(
-            f"{form}{packed}"
-            for form in (".csv", ".tsv", ".jsonl", ".ndjson")
-            for packed in ("", ".gz", ".xz", ".bz2")
+            f"{form}{packed}" for form in (".csv", ".tsv", ".jsonl", ".ndjson") for packed in ("", ".gz", ".xz", ".bz2")
         )
         + (".parquet",),
         since="0.1.0",
@@ -235,7 +247,12 @@ def kptk_recipes() -> Iterator[RecipeSpec]:
         ("scarf", "tables/scarf", "SCARF with a perceptron on the bundled people.", ""),
         ("masked_cells", "tables/masked_cells", "Masked cells with a perceptron on the bundled people.", ""),
         ("table_autoencoder", "tables/table_autoencoder", "A denoising autoencoder of the bundled people.", ""),
-        ("contrastive_tables", "contrastive/contrastive", "SimCLR on corrupted rows, for tables.", "contrastive/contrastive"),
+        (
+            "contrastive_tables",
+            "contrastive/contrastive",
+            "SimCLR on corrupted rows, for tables.",
+            "contrastive/contrastive",
+        ),
     )
     for name, objective, summary, instead_of in recipes:
         yield RecipeSpec(

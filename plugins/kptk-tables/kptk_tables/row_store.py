@@ -1,19 +1,19 @@
-"""`RowStore`: rows of one width in a temporary file, read by number. Memory does not grow with their count."""
+"""`RowStore`: rows of one width in a file without a name, read by number. Memory does not grow with their count."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import weakref
-from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 class RowStore:
-    """Rows of numbers in one temporary file and texts of any length in another; both vanish with the object.
+    """Rows of numbers in one temporary file and texts of any length in another. The files have no name, so that nothing is left
+    behind even by a process that is killed.
 
     Reading is by position and not by a memory map: the pages of a map count as memory of the process, so an epoch in random
     order would seem to fill it with the whole file.
@@ -31,9 +31,8 @@ class RowStore:
 
     def __init__(self, dtype: np.dtype[np.void]) -> None:
         self.dtype = dtype
-        self.folder = tempfile.TemporaryDirectory(prefix="kptk-table-")  # removes itself with this object
-        self._rows = _File(Path(self.folder.name) / "rows")
-        self._texts = _File(Path(self.folder.name) / "texts")
+        self._rows = _File()
+        self._texts = _File()
         self._count = 0
 
     def __len__(self) -> int:
@@ -88,9 +87,9 @@ class RowStore:
 class _File:
     """A file that grows at its end and is then read by position, by several threads at once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self) -> None:
         self.size = 0
-        self._out: BinaryIO = path.open("w+b")
+        self._out: Any = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as this object
         weakref.finalize(self, self._out.close)
 
     def write(self, content: bytes) -> int:

@@ -153,6 +153,7 @@ def quantile(x: Tensor, points: Tensor, *, normal: bool = True) -> Tensor:
     if not normal:
         return level
     deviate = math.sqrt(2.0) * ops.erfinv(2.0 * ops.clip(level, EDGE, 1.0 - EDGE) - 1.0)
+    deviate = ops.where(level >= 1.0, LARGEST * ops.ones_like(level), deviate)  # which float32 cannot compute
     return ops.clip(deviate, -LARGEST, LARGEST)
 
 

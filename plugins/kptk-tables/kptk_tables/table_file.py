@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from kptk import errors
 from kptk.columns import KINDS, TEXT, Column
 from kptk.errors import InputError
-from kptk_tables.chunks import chunks
+from kptk_tables.chunks import Chunk, chunks
 from kptk_tables.conversion import Converter
 from kptk_tables.inference import MISSING, Profile
 from kptk_tables.labels import find_parts, number_labels
@@ -68,7 +69,7 @@ def table_file(
     tokens = (*MISSING, *_words(missing))
     mark = "," if decimal == "comma" else "."
 
-    def pieces():  # type: ignore[no-untyped-def]  # a generator of chunks, read twice
+    def pieces() -> Iterator[Chunk]:
         return chunks(file, delimiter=delimiter, encoding=encoding, problems=problems)
 
     profiles: dict[str, Profile] = {}
@@ -110,7 +111,12 @@ def table_file(
         raise InputError(f"{path}: every row is bad. The first: {problems.listed[0].path}: {problems.listed[0].reason}")
     store.finish()
     source = TableSource(
-        path, store, tuple(columns), {c.name: converters[c.name].categories for c in columns}, digest(file), problems.listed
+        path,
+        store,
+        tuple(columns),
+        {c.name: converters[c.name].categories for c in columns},
+        digest(file),
+        problems.listed,
     )
     if label:
         number_labels(source, label, labels, profiles[label])
@@ -126,9 +132,7 @@ def _wanted_types(types: str) -> dict[str, str]:
     for word in _words(types):
         name, colon, kind = word.rpartition(":")
         if not colon or kind not in KINDS:
-            raise errors.bad_value(
-                "types", f"like age:number,zip:category, each kind one of {', '.join(KINDS)}", word
-            )
+            raise errors.bad_value("types", f"like age:number,zip:category, each kind one of {', '.join(KINDS)}", word)
         wanted[name.strip()] = kind
     return wanted
 

@@ -48,7 +48,9 @@ def table_mlp(
             parts.append(part)
         x = keras.layers.Concatenate(name="columns")(parts) if len(parts) > 1 else parts[0]
     for index in range(depth):
-        dense = keras.layers.Dense(units, use_bias=not batch_norm, kernel_initializer="he_uniform", name=f"dense{index}")
+        dense = keras.layers.Dense(
+            units, use_bias=not batch_norm, kernel_initializer="he_uniform", name=f"dense{index}"
+        )
         x = dense(x)
         if batch_norm:
             x = keras.layers.BatchNormalization(name=f"norm{index}")(x)

@@ -16,7 +16,8 @@ from kptk_tables.table import Table
 from kptk_tables.table_mlp import table_mlp
 
 CLASSES = 4
-COLUMNS = tuple(Column(f"number{place}", NUMBER) for place in range(4)) + (
+COLUMNS = (
+    *(Column(f"number{place}", NUMBER) for place in range(4)),
     Column("colour", CATEGORY),
     Column("shape", CATEGORY),
     Column("new", FLAG),

@@ -196,7 +196,7 @@ def test_objectives_that_restore_cells_say_what_they_need(keras) -> None:
                 objective(toys.backbone("vector"), views)
         corrupted = toys.views(2)
         corrupted.anchor = "corrupted"
-        with pytest.raises(UsageError, match="preprocessor.anchor=clean"):
+        with pytest.raises(UsageError, match=r"preprocessor\.anchor=clean"):
             objective(toys.backbone("vector"), corrupted)
 
 

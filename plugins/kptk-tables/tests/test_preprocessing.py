@@ -146,9 +146,7 @@ def test_hashed_names_need_no_fit_and_differ_by_name_only() -> None:
     assert got.sum(axis=1).tolist() == [1, 1]
 
 
-@pytest.mark.parametrize(
-    ("policy", "wanted"), [("median", 2.0), ("mean", 4.0), ("most_frequent", 1.0), ("zero", 0.0)]
-)
+@pytest.mark.parametrize(("policy", "wanted"), [("median", 2.0), ("mean", 4.0), ("most_frequent", 1.0), ("zero", 0.0)])
 def test_fillers(policy: str, wanted: float) -> None:
     from sklearn.impute import SimpleImputer
 
