@@ -214,6 +214,8 @@ class DatasetSpec(Spec):
         inputs: the kind of input it holds.
         labels: whether it can hold labels.
         reads: what paths it reads: file suffixes such as ``".npz"``, and ``"folder"``; empty for a named set.
+        needs: options that have no default and must be given: a reader of paths that others read too is then taken only where
+            the user gave them, such as ``("image",)`` for the column of a table that names pictures.
         suggests: settings that suit this data, such as ``{"preprocessor.flip": 0.0}`` for digits.
         samples: how many examples there are, 0 when it depends on the path.
         licence: the data's licence, in a few words.
@@ -224,6 +226,7 @@ class DatasetSpec(Spec):
     inputs: str = "image"
     labels: bool = False
     reads: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     suggests: Mapping[str, Any] = field(default_factory=dict, hash=False)
     samples: int = 0
     licence: str = ""
