@@ -180,8 +180,12 @@ def build_model(config: RunConfig, source: Source, backbone: Any = None, views: 
     if views == "new":
         views = build_preprocessor(config.preprocessor, config.views, config.train.values["seed"])
     if backbone is None:
-        shape = source.row_shape if views is None else views.view_shape(tuple(source.row_shape))
-        backbone = build_backbone(config.backbone, tuple(shape))
+        shape, part = source.row_shape, config.backbone
+        if views is not None:
+            shape = views.view_shape(tuple(shape))
+            told = {k: v for k, v in views.backbone_options().items() if part.values.get(k, v) == 0}
+            part = Part(part.offer, {**part.values, **told})
+        backbone = build_backbone(part, tuple(shape))
     _refuse_wrong_features(config, backbone)
     target = load_target(config.objective.offer)
     # An objective that lets the user choose how many views hands that number to the preprocessor.

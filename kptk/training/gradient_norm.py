@@ -65,7 +65,7 @@ def _tensorflow(model: keras.Model) -> Squares:
     tf = sys.modules["tensorflow"]
     weights = [variable.value for variable in model.trainable_variables]
 
-    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False)
     def squares(x: Any, y: Any) -> Any:
         with keras.StatelessScope(), tf.GradientTape() as tape:
             value = _loss(model, x, y)

@@ -44,7 +44,7 @@ def measure(frozen: Frozen, options: Options) -> Iterator[Score]:
     for depth in DEPTHS:
         if depth > relevant.shape[1]:
             break
-        found = relevant[:, :depth].any(axis=1)
+        found = np.asarray(relevant[:, :depth].any(axis=1))
         yield frozen.score(
             "retrieval",
             float(found.mean()),
