@@ -10,6 +10,7 @@ from typing import Any
 from kptk import errors, modelfile, settings
 from kptk.discovery import Offer
 from kptk.locating import locate as locate
+from kptk.locating import stand_in
 from kptk.plugins import Plugins
 from kptk.request import PARTS, Request, Setting
 from kptk.spec import Option, RecipeSpec
@@ -99,7 +100,7 @@ def resolve(plugins: Plugins, request: Request) -> RunConfig:
         InputError: if the data does not exist.
         PluginError: if a named plugin is broken.
     """
-    recipe = plugins.recipe(request.recipe) if request.recipe else None
+    recipe = stand_in(plugins, plugins.recipe(request.recipe), request.data) if request.recipe else None
     recipe_spec: RecipeSpec = recipe.spec if recipe else RecipeSpec(name="none")
     offers: dict[str, Offer | None] = {}
     model: Path | None = None

@@ -139,7 +139,9 @@ class ArraySource(Source):
         """Hash of the content."""
         digest = hashlib.sha256(f"{self._x.shape}{self._x.dtype}".encode())
         for start in range(0, len(self._x), 4096):
-            digest.update(self._x[start : start + 4096].tobytes())
+            rows = self._x[start : start + 4096]
+            # An array of objects holds addresses, which are others in each process.
+            digest.update(repr(rows.tolist()).encode() if rows.dtype.kind == "O" else rows.tobytes())
         return digest.hexdigest()
 
     def describe(self) -> str:

@@ -13,6 +13,7 @@ import pluggy
 
 from kptk.spec import (
     BackboneSpec,
+    ComparisonSpec,
     DatasetSpec,
     ObjectiveSpec,
     PreprocessorSpec,
@@ -161,6 +162,30 @@ def kptk_recipes() -> Iterable[RecipeSpec]:
                 dataset="vision/mnist10k",
                 settings={"train.epochs": 20},
                 expect="kNN 95 % on digits in 2 minutes on 2 cores",
+            )
+        ```
+    """
+    return ()
+
+
+@hookspec
+def kptk_comparisons() -> Iterable[ComparisonSpec]:
+    """Offer ready comparisons: what ``kptk compare --ready NAME`` runs.
+
+    Example:
+        ```python
+        @hookimpl
+        def kptk_comparisons():
+            yield ComparisonSpec(
+                name="align_or_contrast",
+                summary="Alignment against contrast, both against scratch.",
+                arms={
+                    "align": {"objective": "align/align"},
+                    "contrast": {"objective": "contrastive/contrastive"},
+                    "scratch": {"objective": "scratch"},
+                },
+                data="vision/mnist10k",
+                settings={"labels_per_class": "1,5,all", "budget": "20epochs"},
             )
         ```
     """

@@ -57,5 +57,30 @@ def locate(plugins: Plugins, data: str, inputs: str = "", *, force_path: bool = 
     return readers[0], path.resolve()
 
 
+def stand_in(plugins: Plugins, recipe: Offer, data: str) -> Offer:
+    """The recipe that a name means for some data: another one stands in for it where the data is of another kind.
+
+    Args:
+        plugins: the registry.
+        recipe: what the user named.
+        data: what the user wants it to learn from, a path or a name; empty for the recipe's own.
+
+    Returns:
+        The recipe itself, or one that says ``instead_of`` of it and whose data set is of the kind of `data`.
+    """
+    others = [offer for offer in plugins.offers("recipe") if offer.spec.instead_of in (recipe.id, recipe.spec.name)]
+    if not data or not others:
+        return recipe
+    for offer in (recipe, *others):
+        kind = plugins.find("dataset", offer.spec.dataset).spec.inputs if offer.spec.dataset else ""
+        try:
+            found, _ = locate(plugins, data, kind)
+        except errors.KptkError:
+            continue
+        if found.spec.inputs == kind:
+            return offer
+    return recipe
+
+
 def _listed(names: set[str]) -> str:
     return ", ".join(sorted(name for name in names if "/" not in name)) or "none"

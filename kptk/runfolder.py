@@ -18,7 +18,10 @@ SUMMARY = "summary.json"
 MODEL = "model.keras"
 BACKBONE = "backbone.keras"
 PRETRAINER = "pretrainer.keras"
+PREPROCESSOR = "preprocessor.json"
 REPORT = "report.html"
+EVALUATIONS = "evaluations.json"
+NAN_BATCH = "nan_batch.npz"
 
 
 class RunFolder:

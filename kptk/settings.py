@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from kptk.spec import Option
 
+PROTOCOLS = ("knn", "linear", "few-label", "retrieval", "rank", "alignment", "lp-ft", "corruptions", "pgd")
+"""How an encoder can be judged; one file each in `kptk.training.protocols`."""
+QUICK_PROTOCOLS = PROTOCOLS[:6]
+"""Those that need one pass of the encoder over the labelled rows: what `kptk evaluate` does unless told otherwise."""
+CORRUPTIONS = ("gaussian_noise", "impulse_noise", "gaussian_blur", "contrast", "brightness", "pixelate", "jpeg")
+"""What is done to images, see `kptk.training.corrupt`."""
+LABELS_PER_CLASS = (1, 5, 10)
+EPSILONS = (0.05, 0.1, 0.2)
+
 TRAIN: tuple[Option, ...] = (
     Option(name="epochs", type=int, default=20, low=1, help="Passes over the data."),
     Option(name="batch_size", type=int, default=256, low=1, help="Examples a step."),
@@ -112,3 +121,50 @@ FINETUNE: tuple[Option, ...] = (
     ),
 )
 """The `[train]` section of a fine-tuning."""
+
+COMPARE: tuple[Option, ...] = (
+    Option(
+        name="labels_per_class",
+        type=str,
+        default="1,5,10,all",
+        help="Labelled rows of each class, several numbers; 'all' for every row that is left.",
+    ),
+    Option(
+        name="seeds", type=int, default=5, low=1, help="How often everything is drawn anew; 5 and more say something."
+    ),
+    Option(name="first_seed", type=int, default=0, low=0, help="The first of the seeds."),
+    Option(
+        name="budget",
+        type=str,
+        default="20epochs",
+        help="Pre-training of each arm: steps, epochs of the pool, or time ('700steps', '20epochs', '5minutes').",
+    ),
+    Option(name="batch_size", type=int, default=128, low=1, help="Examples a step of pre-training."),
+    Option(name="finetune_steps", type=int, default=300, low=3, help="Steps on labelled rows; scratch has them too."),
+    Option(
+        name="ways",
+        type=str,
+        default="frozen,lp-ft",
+        help="How arms use labels: frozen, lp-ft, full-ft, knn, or a strategy's full id; the best on validation rows counts.",
+    ),
+    Option(name="rates", type=str, default="0.001,0.0003", help="Learning rates that fine-tuning chooses among."),
+    Option(
+        name="scratch_rates",
+        type=str,
+        default="0.003,0.001,0.0003",
+        help="Those that training from scratch chooses among.",
+    ),
+    Option(
+        name="split",
+        type=str,
+        default="own",
+        choices=("own", "seed"),
+        help="Test rows: the data's own test part if it has one, or drawn anew by each seed.",
+    ),
+    Option(name="test_rows", type=int, default=2000, low=0, help="Test rows at most; 0 for all of an own test part."),
+    Option(
+        name="validation_per_class", type=int, default=10, low=1, help="Rows of each class for every arm's choices."
+    ),
+    Option(name="margin", default=1.0, low=0.0, help="Points within which a difference counts as none."),
+)
+"""The options of a comparison."""

@@ -150,12 +150,14 @@ class PreprocessorSpec(Spec):
     Args:
         inputs: the kind of input it takes.
         views: how many views it makes; 0 means as many as the objective asks for, passed as ``views``.
+        fits: whether it learns from the training rows, or turns rows that are no numbers into numbers, before the model.
     """
 
     kind: ClassVar[str] = "preprocessor"
 
     inputs: str = "image"
     views: int = 0
+    fits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +237,8 @@ class RecipeSpec(Spec):
         preprocessor: name of the preprocessor, empty for none.
         dataset: name of the data set used when the user gives none.
         strategy: name of the strategy that fine-tuning uses by default.
+        instead_of: id of a recipe for another kind of input that this one stands in for: ``--plugin contrastive`` means it when
+            the data is of the kind that its backbone takes. It then needs no name that people type.
         settings: options that differ from the parts' own defaults, ``{"train.epochs": 40}``.
         expect: what to expect, with the time: ``"kNN 95 % on digits in 2 min on 2 cores"``.
     """
@@ -246,8 +250,30 @@ class RecipeSpec(Spec):
     preprocessor: str = ""
     dataset: str = ""
     strategy: str = ""
+    instead_of: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     expect: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonSpec(Spec):
+    """A ready comparison, what ``kptk compare --ready NAME`` runs. It has no target.
+
+    Args:
+        arms: what is compared, by name; see `kptk.comparing.ARM_KEYS`. An arm without an objective gets `objective`.
+        objective: the objective of such arms, unless the user names another.
+        data: the data set used when the user gives none.
+        baseline: the arm that the others are compared with.
+        settings: options of the comparison, ``{"labels_per_class": "1,5,all"}``.
+    """
+
+    kind: ClassVar[str] = "comparison"
+
+    arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    objective: str = ""
+    data: str = ""
+    baseline: str = "scratch"
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 SPECS: dict[str, type[Spec]] = {
@@ -260,6 +286,7 @@ SPECS: dict[str, type[Spec]] = {
         TaskSpec,
         DatasetSpec,
         RecipeSpec,
+        ComparisonSpec,
     )
 }
 """Every kind of offer, by its name."""

@@ -118,15 +118,56 @@ def _counts(subject: Subject) -> tuple[int, ...]:
     return (subject.spec.views,) if subject.spec.views else (1, 2, 3)
 
 
+def fits_what_it_says(subject: Subject) -> None:
+    """One that `fits` says so in its spec, is not ready before, prepares row by row, and keeps what it learned when saved."""
+    keras = _keras()
+    import numpy as np
+
+    fresh = subject.spec.build(views=subject.spec.views or 2, seed=0)
+    assert fresh.fits == subject.spec.fits, f"the spec says fits={subject.spec.fits}, the class {fresh.fits}"
+    if not fresh.fits:
+        raise Skip("it learns nothing from the rows")
+    assert not fresh.fitted, "it says that it is fitted before it has seen a row"
+    layer = _build(subject)
+    raw = _raw(subject)
+    rows = raw.read(np.arange(ROWS))
+    prepared = layer.prepare(rows)
+    shape = tuple(layer.prepared_shape(tuple(raw.row_shape)))
+    assert prepared.shape == (ROWS, *shape), f"prepared_shape says {shape}, {ROWS} rows came as {prepared.shape}"
+    assert np.array_equal(prepared[2:3], layer.prepare(rows[2:3]), equal_nan=True), "a row depends on its neighbours"
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert again.fitted, "what it learned is not in get_config()"
+    assert np.array_equal(again.prepare(rows), prepared, equal_nan=True), "a saved layer prepares rows in another way"
+    plain = keras.ops.convert_to_numpy(layer.plain(prepared))
+    assert plain.shape[1:] == tuple(layer.view_shape(shape)), f"view_shape is wrong: plain makes {plain.shape[1:]}"
+
+
 def _build(subject: Subject, **arguments: Any) -> Any:
     _keras()
-    return subject.spec.build(**{"views": subject.spec.views or 2, "seed": 0} | arguments)
+    layer = subject.spec.build(**{"views": subject.spec.views or 2, "seed": 0} | arguments)
+    if layer.fits:
+        layer.fit(_raw(subject))
+    return layer
+
+
+def _raw(subject: Subject) -> Any:
+    from kptk.testing import toys
+
+    raw = toys.toy(subject.spec.inputs).raw
+    assert raw is not None, (
+        f"the kit knows no raw rows of {subject.spec.inputs}; register a Toy with raw=: kptk.testing.toys.register_toy"
+    )
+    return raw(64, 0)
 
 
 def _inputs(subject: Subject) -> Any:
     from kptk.testing import toys
 
-    return toys.toy_inputs(subject.spec.inputs, ROWS)[0]
+    if not subject.spec.fits:
+        return toys.toy_inputs(subject.spec.inputs, ROWS)[0]
+    import numpy as np
+
+    return _build(subject).prepare(_raw(subject).read(np.arange(ROWS)))
 
 
 def _keras() -> Any:
@@ -144,4 +185,5 @@ CHECKS: tuple[Function, ...] = (
     config_round_trips,
     registered_under_its_package,
     call_is_jittable,
+    fits_what_it_says,
 )

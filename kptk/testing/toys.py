@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from kptk.data import Source
 from kptk.errors import UsageError
 from kptk.training.patches import EMBED, ENCODER
 from kptk.training.preprocessor import Preprocessor
@@ -41,12 +42,15 @@ class Toy:
         backbone: from what an objective needs (``"vector"``, ``"map"``, ``"sequence"``, ``"patches"``) to a tiny model.
         views: from a number of views to a `Preprocessor` for raw inputs.
         shape: from a backbone's smallest size to a legal ``input_shape``.
+        raw: from a count and a seed to rows that a preprocessor with `fits` learns from and prepares, with labels; None if
+            this kind of input needs none.
     """
 
     inputs: Callable[[int, int], tuple[Array, Array]]
     backbone: Callable[[str], keras.Model]
     views: Callable[[int], Preprocessor]
     shape: Callable[[int], tuple[int, ...]]
+    raw: Callable[[int, int], Source] | None = None
 
 
 _TOYS: dict[str, Toy] = {}

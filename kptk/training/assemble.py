@@ -46,7 +46,8 @@ def open_data(config: RunConfig) -> Source:
     source = open_source(config.data, config.train.values["seed"])
     assembly.check_labels(config, source)
     batch_size = config.train.values["batch_size"]
-    if len(source) < batch_size:
+    prepared = config.preprocessor is not None and config.preprocessor.offer and config.preprocessor.offer.spec.fits
+    if len(source) < batch_size and not prepared:  # prepared rows are counted once they are there
         raise errors.InputError(
             f"the data has {len(source):,} examples, fewer than one batch of {batch_size:,}. "
             f"Use a smaller batch (--batch-size {max(len(source), 2)}) or more data."
@@ -54,15 +55,16 @@ def open_data(config: RunConfig) -> Source:
     return source
 
 
-def open_named(plugins: Plugins, data: str, **options: Any) -> Source:
+def open_named(plugins: Plugins, data: str, inputs: str = "", **options: Any) -> Source:
     """Open data by path or name with the defaults of its reader.
 
     Args:
         plugins: the registry.
         data: a path or the name of a data set.
+        inputs: the kind of input wanted, to choose among readers of the same paths; empty for any.
         **options: options of the reader; those that it does not have are left out if their value is None.
     """
-    offer, path = locate(plugins, data)
+    offer, path = locate(plugins, data, inputs)
     known = {option.name: option for option in offer.spec.options}
     given = {}
     for name, value in options.items():
@@ -88,23 +90,40 @@ def open_probe(plugins: Plugins, config: RunConfig, source: Source) -> Source | 
     if wanted == HOLDOUT:
         holdout = source.holdout()
         return holdout if holdout is not None and holdout.labels is not None else None
-    size = {"image_size": source.row_shape[0], "channels": source.row_shape[-1]} if len(source.row_shape) == 3 else {}
-    return open_like(plugins, wanted, source.row_shape, size)
+    return open_like(plugins, wanted, source.row_shape, like(config.data, source.row_shape), source.inputs)
 
 
-def open_like(plugins: Plugins, data: str, row_shape: tuple[int, ...], size: dict[str, Any]) -> Source:
+def like(part: Part, row_shape: tuple[int, ...]) -> dict[str, Any]:
+    """Options with which other data is read like the data of a run: images at its size, the same columns of a table.
+
+    Args:
+        part: the `[data]` section of the run.
+        row_shape: shape of its raw rows.
+    """
+    if len(row_shape) == 3:
+        return {"image_size": row_shape[0], "channels": row_shape[-1]}
+    assert part.offer is not None
+    own = {option.name for option in part.offer.spec.options}
+    return {key: value for key, value in part.values.items() if key in own}
+
+
+def open_like(
+    plugins: Plugins, data: str, row_shape: tuple[int, ...] | None, wanted: dict[str, Any], inputs: str = ""
+) -> Source:
     """Open data in the shape that a model takes, or say that it does not fit.
 
     Args:
         plugins: the registry.
         data: a path or the name of a data set.
-        row_shape: what the model takes.
-        size: the reader's options that ask for that shape, used if the reader has them.
+        row_shape: what the model takes; None if a fitted preprocessor is to say whether the rows fit.
+        wanted: options of the reader that ask for that, used if the reader has them.
+        inputs: the kind of input wanted, to choose among readers of the same paths; empty for any.
     """
-    offer, _ = locate(plugins, data)
+    offer, _ = locate(plugins, data, inputs if inputs != "image" else "")
     known = {option.name for option in offer.spec.options}
-    source = open_named(plugins, data, **{key: value for key, value in size.items() if key in known})
-    if tuple(source.row_shape) != tuple(row_shape):
+    chosen = {key: value for key, value in wanted.items() if key in known}
+    source = open_named(plugins, data, offer.spec.inputs, **chosen)
+    if row_shape is not None and tuple(source.row_shape) != tuple(row_shape):
         raise errors.InputError(
             f"{source.describe()}: the model takes rows of {' x '.join(map(str, row_shape))}. "
             "Give data of that shape, or a folder of images, which is resized."
@@ -145,34 +164,24 @@ def build_backbone(part: Part, input_shape: tuple[int, ...]) -> Any:
     return load_target(part.offer)(input_shape, **part.values)  # type: ignore[operator]
 
 
-def view_shape(config: RunConfig, source: Source) -> tuple[int, ...]:
-    """Shape of what the backbone takes: that of the rows, at the size that the preprocessor makes.
-
-    Args:
-        config: the configuration.
-        source: the data.
-    """
-    size = config.preprocessor.values.get("size", 0) if config.preprocessor else 0
-    if size and len(source.row_shape) == 3:
-        return (size, size, source.row_shape[-1])
-    return source.row_shape
-
-
-def build_model(config: RunConfig, source: Source, backbone: Any = None) -> Any:
+def build_model(config: RunConfig, source: Source, backbone: Any = None, views: Any = "new") -> Any:
     """Build the pretrainer: objective around backbone and views.
 
     Args:
         config: the configuration.
-        source: the data, for the shape of the inputs.
+        source: the data, for the shape of the inputs: prepared, if its preprocessor prepares rows.
         backbone: the network to teach; None builds the configuration's.
+        views: the preprocessor, if it is built already: it must be if it is one that is fitted.
 
     Returns:
         A `kptk.Pretrainer`, not compiled.
     """
     assert config.objective.offer is not None
-    views = build_preprocessor(config.preprocessor, config.views, config.train.values["seed"])
+    if views == "new":
+        views = build_preprocessor(config.preprocessor, config.views, config.train.values["seed"])
     if backbone is None:
-        backbone = build_backbone(config.backbone, view_shape(config, source))
+        shape = source.row_shape if views is None else views.view_shape(tuple(source.row_shape))
+        backbone = build_backbone(config.backbone, tuple(shape))
     _refuse_wrong_features(config, backbone)
     target = load_target(config.objective.offer)
     # An objective that lets the user choose how many views hands that number to the preprocessor.

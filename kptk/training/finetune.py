@@ -57,7 +57,7 @@ class FineTune:
         self.config = config
         self.reporter = reporter or Reporter()
         self.train = config.train.values
-        self.source = source or open_source(config.data, self.train["seed"])
+        self.raw_source = self.source = source or open_source(config.data, self.train["seed"])
         if config.task.offer.spec.labels == "class" and self.source.labels is None:
             raise no_classes(self.source, config.task.offer.spec.name)
         if self.train["deterministic"]:
@@ -65,6 +65,7 @@ class FineTune:
         keras.utils.set_random_seed(self.train["seed"])
         keras.config.set_dtype_policy(self.train["dtype"])
         self.origin: Origin = open_origin(config, plugins)
+        self._prepare_rows()
         self._refuse_other_shape()
         keras.utils.set_random_seed(self.train["seed"])
         self.model, copied = build_model(config, self.origin, self.source)
@@ -86,8 +87,19 @@ class FineTune:
         self.model.prepare_rows(self.split.train.source, self.split.train.labels)
         self.model.compile(plain_optimizer(self.train), metrics=None)
 
+    def _prepare_rows(self) -> None:
+        preprocessor = self.origin.preprocessor
+        if preprocessor is not None and preprocessor.fits:
+            if (
+                not preprocessor.fitted
+            ):  # a plain model file knows nothing of the rows; a run brings what it learned of its own
+                preprocessor.fit(self.source)
+            self.source = preprocessor.prepared(self.source)
+
     def _refuse_other_shape(self) -> None:
         wanted, given = tuple(self.origin.backbone.input_shape[1:]), tuple(self.source.row_shape)
+        if self.origin.preprocessor is not None:
+            given = self.origin.preprocessor.view_shape(given)
         resized = bool(getattr(self.origin.preprocessor, "size", 0))
         sides = wanted[-1:], given[-1:]
         fits = sides[0] == sides[1] if resized else all(a in (b, None) for a, b in zip(wanted, given, strict=False))
@@ -142,7 +154,7 @@ class FineTune:
         """
         RunFolder.check_free(out)
         self._say_what()
-        described = environment.describe(self.config, self.source, fingerprint(self.source), command)
+        described = environment.describe(self.config, self.raw_source, fingerprint(self.source), command)
         described["origin"] = {"path": self.config.origin, "checksum": self.origin.checksum}
         described["receipt"] = self.receipt.to_dict()
         described["rows_fingerprint"] = self._added_fingerprint()

@@ -15,6 +15,7 @@ from kptk.training.checkpoint import Progress
 from kptk.training.choice import StopWhenExhausted
 from kptk.training.features import extract_with
 from kptk.training.feeding import steady
+from kptk.training.nan_capture import NanCapture
 from kptk.training.optimizer import WarmupCosine
 from kptk.training.phases import Featuriser, Phase
 from kptk.training.rates import WarmupLinear
@@ -93,6 +94,16 @@ def train_phase(
             ShowProgress(step, run.per_epoch, advance),
             *([choice] if choice else []),
             log,
+            NanCapture(
+                step,
+                run.per_epoch,
+                path=folder.path / runfolder.NAN_BATCH,
+                source=run.rows.source,
+                batch_size=run.batch_size,
+                seed=run.train["seed"],
+                labels=run.rows.labels,
+                say=run.reporter.line,
+            ),
             saver,
             *([StopWhenExhausted(choice)] if patient and choice else []),
         ]

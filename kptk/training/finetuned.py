@@ -11,9 +11,10 @@ import numpy as np
 
 from kptk.data import Source
 from kptk.errors import InputError, RunError
+from kptk.finetuning import read, resolve_finetune
 from kptk.plugins import Plugins
-from kptk.runfolder import ENVIRONMENT, RunFolder
-from kptk.training.assemble import open_like
+from kptk.runfolder import CONFIG, ENVIRONMENT, RunFolder
+from kptk.training.assemble import like, open_like
 from kptk.training.choice import Scorer
 from kptk.training.labelled import Part
 from kptk.training.origin import refuse_lambda
@@ -38,6 +39,7 @@ class FineTuned:
         self.plugins = plugins or Plugins()
         self.path = Path(path)
         self.fingerprint = ""
+        self.folder: RunFolder | None = None
         file = self.path
         if self.path.is_dir():
             folder = RunFolder.open(self.path)
@@ -45,7 +47,7 @@ class FineTuned:
                 raise InputError(
                     f"{path} is a pre-training run, which predicts nothing yet. Fine-tune it: kptk finetune {path} --task NAME"
                 )
-            file = folder.model
+            file, self.folder = folder.model, folder
             self.fingerprint = folder.read_json(ENVIRONMENT).get("data", {}).get("fingerprint", "")
         model = load_model(file, self.plugins, compile=False)
         refuse_lambda(model, file)
@@ -73,7 +75,13 @@ class FineTuned:
         wanted: dict[str, Any] = {"on_bad_input": on_bad_input}
         if len(shape) == 3:
             wanted |= {"image_size": shape[0], "channels": shape[-1]}
-        return open_like(self.plugins, data, shape, wanted)
+        preprocessor = self.model.preprocessor
+        if preprocessor is None or not preprocessor.fits:
+            return open_like(self.plugins, data, shape, wanted)
+        if self.folder is not None:
+            part = resolve_finetune(self.plugins, read(self.folder.path / CONFIG)).data
+            wanted = like(part, shape) | wanted
+        return preprocessor.prepared(open_like(self.plugins, data, None, wanted, preprocessor.kind))
 
 
 def evaluate_finetuned(

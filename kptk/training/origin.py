@@ -14,6 +14,7 @@ from kptk.finetuning import FineTuneConfig
 from kptk.plugins import Plugins
 from kptk.runfolder import RunFolder
 from kptk.training.assemble import build_preprocessor
+from kptk.training.prepared import load_preprocessor
 from kptk.training.pretrainer import Pretrainer
 from kptk.training.receipt import Receipt, checksum, transfer
 from kptk.training.saving import load_model
@@ -52,7 +53,9 @@ def open_origin(config: FineTuneConfig, plugins: Plugins) -> Origin:
     model = load_model(RunFolder(path).backbone if path.is_dir() else path, plugins, compile=False)
     refuse_lambda(model, path)
     backbone, unused = model, ()
-    preprocessor = build_preprocessor(config.preprocessor, 1, config.train.values["seed"])
+    preprocessor = load_preprocessor(RunFolder(path), plugins) if path.is_dir() else None
+    if preprocessor is None:
+        preprocessor = build_preprocessor(config.preprocessor, 1, config.train.values["seed"])
     if isinstance(model, Pretrainer):
         backbone = model.backbone
         inside = {id(weight) for weight in backbone.weights}

@@ -143,6 +143,14 @@ class PhasedModel(keras.Model, abc.ABC):
         config = keras.saving.deserialize_keras_object(config)
         self.compile(**{key: value for key, value in config.items() if key not in ("loss", "loss_weights")})
 
+    def numbers(self, x: Any) -> Any:
+        """What the model is fed instead of raw rows that are no numbers.
+
+        Args:
+            x: what a user gave to `fit` or `predict`.
+        """
+        return x
+
     def freeze(self, phase: Phase) -> None:
         """Let only the weights of a phase train.
 
@@ -202,6 +210,9 @@ class PhasedModel(keras.Model, abc.ABC):
         """
         if not self._state.arguments:
             raise UsageError("call `compile` first: model.compile(keras.optimizers.Adam(1e-3))")
+        x = self.numbers(x)
+        if isinstance(kwargs.get("validation_data"), (tuple, list)):
+            kwargs["validation_data"] = (self.numbers(kwargs["validation_data"][0]), *kwargs["validation_data"][1:])
         arrays = hasattr(x, "shape") and hasattr(x, "dtype")
         if arrays:
             self.look_at(x, y)

@@ -193,8 +193,7 @@ class Pretrainer(keras.Model, abc.ABC):
         if training:
             self.update_state(y_pred)
         # Overriding compute_loss bypasses Keras' own scaling for a TensorFlow strategy with several replicas.
-        replicas = backend.replicas()
-        return loss / replicas if replicas > 1 else loss
+        return loss / replicas if (replicas := backend.replicas()) > 1 else loss
 
     @property
     def clocks(self) -> list[Clock]:
@@ -224,9 +223,9 @@ class Pretrainer(keras.Model, abc.ABC):
             self._teachable = frozenset(id(weight) for weight in self.trainable_weights)
         self.stage = stage
         chosen = {id(weight) for weight in self.stage_weights(stage)}
-        # A flag on each weight and not on the layer: a frozen layer would run its batch normalisation in another mode.
         for weight in self.weights:
             if id(weight) in self._teachable:
+                # Not the layer's flag: a frozen layer would run its batch normalisation in another mode.
                 weight.trainable = id(weight) in chosen
 
     def end_stages(self) -> None:
@@ -243,6 +242,7 @@ class Pretrainer(keras.Model, abc.ABC):
         """
         given = inspect.signature(keras.Model.fit).bind_partial(self, x, *args, **kwargs).arguments
         del given["self"]
+        x = given["x"] = x if self.views is None else self.views.numbers(x, training=True)
         if (array := hasattr(x, "shape") and hasattr(x, "dtype")) and self.views is not None:
             self.views.check(x)
         known = [clock for clock in self.clocks if float(ops.convert_to_numpy(clock.total)) == 0]

@@ -34,14 +34,15 @@ def load_model(path: str | Path, plugins: Plugins | None = None, *, compile: boo
         InputError: if the file is missing or is not a Keras model.
         PluginError: if it needs a plugin that is not installed.
     """
-    found = list(modelfile.objects(modelfile.read_config(Path(path))))
+    config = modelfile.read_config(Path(path))
+    found = list(modelfile.objects(config))
     if any(item["class_name"] == "Lambda" for item in found):
         raise InputError(
             f"{path} holds a Lambda layer: code in a file, which is not run. Replace it in the model by a Keras layer "
             "(such as Rescaling), an operation of keras.ops or a registered layer of your own, and save it again."
         )
-    packages = sorted({name.partition(">")[0] for item in found if ">" in (name := str(item.get("registered_name")))})
-    known = _import_plugins(packages, plugins or Plugins())
+    packages = packages_of(config)
+    known = import_plugins(packages, plugins or Plugins())
     missing = [package for package in packages if package not in known]
     try:
         return keras.saving.load_model(path, safe_mode=True, compile=compile)
@@ -67,8 +68,26 @@ def _own_classes(found: list[dict[str, Any]]) -> str:
     return ", ".join(sorted({i["class_name"] for i in found if str(i.get("registered_name")).startswith("Custom>")}))
 
 
-def _import_plugins(packages: list[str], plugins: Plugins) -> set[str]:
-    """Import every target of the installed plugins whose package is wanted; return the packages found."""
+def packages_of(config: Any) -> list[str]:
+    """The packages under which the classes of a serialised object were registered.
+
+    Args:
+        config: as Keras serialises it.
+    """
+    names = (str(item.get("registered_name")) for item in modelfile.objects(config))
+    return sorted({name.partition(">")[0] for name in names if ">" in name})
+
+
+def import_plugins(packages: list[str], plugins: Plugins) -> set[str]:
+    """Import every target of the installed plugins whose package is wanted.
+
+    Args:
+        packages: import names.
+        plugins: the registry.
+
+    Returns:
+        The packages found.
+    """
     found = {optimizer.PACKAGE}
     for kind in SPECS:
         for offer in plugins.offers(kind):

@@ -106,6 +106,14 @@ class Strategy(PhasedModel, abc.ABC):
 
     # What the base does ------------------------------------------------------------------------------------------
 
+    def numbers(self, x: Any) -> Any:
+        """Prepare raw rows, if the preprocessor does so before the model."""
+        return x if self.preprocessor is None else self.preprocessor.numbers(x)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Outputs of the task, as `keras.Model.predict`, also of raw rows that are no numbers."""
+        return super().predict(self.numbers(x), *args, **kwargs)
+
     def prepare(self, inputs: Tensor, training: bool) -> Tensor:
         """From raw inputs to what the backbone takes.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kptk import Option, StrategySpec, hookimpl
+from kptk import ComparisonSpec, Option, StrategySpec, hookimpl
 
 _TARGET = Option(
     name="target", type=str, default="", objects=True, help="Unlabelled rows of the target domain: a path or a name."
@@ -230,5 +230,38 @@ def kptk_strategies() -> Iterator[StrategySpec]:
         references=("https://arxiv.org/abs/1502.02791",),
         cost="twice as many rows in a step",
         when="As coral, where more than the covariance differs.",
+        since="0.1.0",
+    )
+
+
+@hookimpl
+def kptk_comparisons() -> Iterator[ComparisonSpec]:
+    """Offer the comparisons that ask how to fine-tune, and from what."""
+    ways = ("feature_extraction", "few_shot", "bitfit", "lora", "lp_ft", "weight")
+    yield ComparisonSpec(
+        name="strategies",
+        summary="Ways to fine-tune, side by side, from one pre-trained encoder.",
+        arms={way: {"ways": [f"finetune/{way}"]} for way in ways} | {"scratch": {"objective": "scratch"}},
+        objective="contrastive/contrastive",
+        data="vision/mnist10k",
+        baseline="weight",
+        settings={"labels_per_class": "1,5,50", "budget": "10epochs"},
+        references=("https://arxiv.org/abs/2202.10054", _ULMFIT),
+        since="0.1.0",
+    )
+    yield ComparisonSpec(
+        name="transfer_scenarios",
+        summary="Pre-training on the task's data, other data, or one after the other.",
+        arms={
+            "task_specific": {"pretrain": ["own"]},
+            "source_only": {"pretrain": ["source"]},
+            "domain_adaptation": {"pretrain": ["source", "own"]},
+            "small_budget": {"pretrain": ["own"], "share": 0.1},
+            "scratch": {"objective": "scratch"},
+        },
+        objective="contrastive/contrastive",
+        data="",
+        settings={"labels_per_class": "1,5,20", "budget": "600steps"},
+        references=("https://arxiv.org/abs/2004.10964",),
         since="0.1.0",
     )

@@ -126,6 +126,11 @@ class NumpyViews(GoodViews):
         return tuple(ops.convert_to_tensor(ops.convert_to_numpy(view)) for view in super().call(inputs))
 
 
+@keras.saving.register_keras_serializable(package="kptk_wrong")
+class FitsUnsaid(GoodViews):
+    fits = True
+
+
 def _rows(count=8, labels=(0, 1), **options):
     x = np.arange(count * 48).reshape(count, 4, 4, 3).astype("uint8")
     return ArraySource(x, np.resize(labels, count), class_names=CLASSES, **options)

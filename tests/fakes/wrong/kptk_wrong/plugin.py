@@ -66,7 +66,7 @@ def kptk_preprocessors():
             "UnseededViews",
             "ForgetfulViews",
         ),
-        *("UnregisteredViews", "NumpyViews"),
+        *("UnregisteredViews", "NumpyViews", "FitsUnsaid"),
     ):
         options = (Option(name="stddev", default=0.1, low=0.0, help="Noise."),)
         yield PreprocessorSpec(name=name.lower(), target=f"kptk_wrong.parts:{name}", summary="Views.", options=options)
