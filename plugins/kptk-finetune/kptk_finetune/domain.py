@@ -175,16 +175,16 @@ class DomainStrategy(Strategy, abc.ABC):
             raise UsageError(
                 "no rows of the target domain were given. Say: -o strategy.target=PATH, data without labels"
             )
-        fits = self.preprocessor is not None and self.preprocessor.fits
+        # Rows that are prepared on the way to the model have another shape where they come from.
+        before = self.preprocessor if self.preprocessor is not None and self.preprocessor.fits else None
         if isinstance(target, str):
             shape = tuple(row_shape)
             size = {"image_size": shape[0], "channels": shape[-1]} if len(shape) == 3 else {}
-            # Rows that are prepared on the way to the model have another shape where they come from.
-            kind = (self.preprocessor.kind,) if fits else ()
-            target = open_like(Plugins(), target, None if fits else shape, size, *kind)
+            wanted = (shape, size) if before is None else (None, size, before.kind)
+            target = open_like(Plugins(), target, *wanted)
         if not isinstance(target, Source):
             return ArraySource(np.asarray(self.numbers(target)), inputs="rows", name="target")
-        return self.preprocessor.prepared(target) if fits and not isinstance(target, Prepared) else target
+        return target if before is None or isinstance(target, Prepared) else before.prepared(target)
 
     def get_config(self) -> dict[str, Any]:
         """Return every argument but the target's rows."""
