@@ -130,13 +130,15 @@ def test_saved_and_loaded_it_shares_the_same_and_exports_without_kptk(
     np.testing.assert_allclose(numpy(plain(rows[0])), wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_both_tasks_are_learned(backbone, rows, labels) -> None:
+def test_both_tasks_are_learned(rows, labels) -> None:
     for strategy in ("soft_sharing", "twin_networks"):
-        model = model_of(strategy, keras.models.clone_model(backbone))
-        model.compile(keras.optimizers.Adam(1e-2), metrics=None)
-        model.fit(rows[0], labels, epochs=40, batch_size=16, verbose=0)
+        keras.utils.set_random_seed(0)
+        small = kptk.backbone("example_cnn", input_shape=(8, 8, 1), filters=8, units=32, dropout=0.0)
+        model = model_of(strategy, small)
+        model.compile(keras.optimizers.Adam(3e-3), metrics=None)
+        model.fit(rows[0], labels, epochs=60, batch_size=16, verbose=0)
         scores = model.task.score(labels, numpy(model.predictions(rows[0])))
-        assert scores["shape_accuracy"] > 0.6 and scores["level_r2"] > 0.4, (strategy, scores)
+        assert scores["shape_accuracy"] > 0.8 and scores["level_r2"] > 0.5, (strategy, scores)
 
 
 @pytest.mark.parametrize("name", ["example_cnn", "mlp", "resnet18", "vit_tiny"])
