@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import kptk
+from kptk.cli.main import cli
 from kptk.testing.gradients import value_and_gradients
 from kptk.training import backend
 
@@ -200,6 +204,24 @@ def test_what_cannot_be_shared_is_refused(backbone) -> None:
     free(np.zeros((1, 8, 8, 1), "float32"))
     with pytest.raises((kptk.UsageError, kptk.InputError), match=r"cannot be copied|one input and one output"):
         model_of("soft_sharing", free)
+
+
+@pytest.mark.parametrize("strategy", ["soft_sharing", "twin_networks", "task_embeddings"])
+def test_command_runs_predicts_and_says_what_trained(strategy, backbone, rows, labels, tmp_path) -> None:
+    backbone.save(tmp_path / "b.keras")
+    given = labels.copy()
+    given[::3, 1] = np.nan
+    np.savez(tmp_path / "data.npz", x=rows[0], y=given)
+    command = ["finetune", str(tmp_path / "b.keras"), "--task", "several", "--data", str(tmp_path / "data.npz")]
+    done = CliRunner().invoke(cli, [*command, "--strategy", strategy, "--epochs", "1", "--out", str(tmp_path / "run")])
+    assert done.exit_code == 0, done.output
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["status"] == "done" and summary["class_names"] == ["0:3", "1:number"]
+    assert summary["phases"][0]["trainable"] > sum(int(np.prod(v.shape)) for v in backbone.trainable_variables)
+    out = str(tmp_path / "p.csv")
+    done = CliRunner().invoke(cli, ["predict", str(tmp_path / "run"), "--data", str(tmp_path / "data.npz"), "-o", out])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "p.csv").read_text().startswith("row,name,0,0_probability,1")
 
 
 @pytest.mark.parametrize("strategy", ["soft_sharing", "twin_networks", "task_embeddings"])
