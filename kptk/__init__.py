@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "BackboneSpec": "kptk.spec",
+    "CommandSpec": "kptk.spec",
     "ComparisonSpec": "kptk.spec",
     "DatasetSpec": "kptk.spec",
     "ObjectiveSpec": "kptk.spec",
@@ -42,6 +43,7 @@ _PUBLIC = {
     "compare": "kptk.training.compare",
     "plan": "kptk.training.planning",
     "embed": "kptk.training.api",
+    "report": "kptk.training.api",
     "finetune": "kptk.training.finetune_api",
     "predict": "kptk.training.finetune_api",
     "export": "kptk.training.finetune_api",
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from kptk.option import Option as Option
     from kptk.plugins import Plugins as Plugins
     from kptk.spec import BackboneSpec as BackboneSpec
+    from kptk.spec import CommandSpec as CommandSpec
     from kptk.spec import ComparisonSpec as ComparisonSpec
     from kptk.spec import DatasetSpec as DatasetSpec
     from kptk.spec import ObjectiveSpec as ObjectiveSpec
@@ -79,6 +82,7 @@ if TYPE_CHECKING:
     from kptk.training.api import evaluate as evaluate
     from kptk.training.api import objective as objective
     from kptk.training.api import preprocessor as preprocessor
+    from kptk.training.api import report as report
     from kptk.training.api import train as train
     from kptk.training.compare import compare as compare
     from kptk.training.estimators import KptkClassifier as KptkClassifier

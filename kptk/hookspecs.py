@@ -13,6 +13,7 @@ import pluggy
 
 from kptk.spec import (
     BackboneSpec,
+    CommandSpec,
     ComparisonSpec,
     DatasetSpec,
     ObjectiveSpec,
@@ -186,6 +187,24 @@ def kptk_comparisons() -> Iterable[ComparisonSpec]:
                 },
                 data="vision/mnist10k",
                 settings={"labels_per_class": "1,5,all", "budget": "20epochs"},
+            )
+        ```
+    """
+    return ()
+
+
+@hookspec
+def kptk_commands() -> Iterable[CommandSpec]:
+    """Offer commands of the command line, for what a kind of model can do that no other can.
+
+    Example:
+        ```python
+        @hookimpl
+        def kptk_commands():
+            yield CommandSpec(
+                name="neighbours",
+                target="kptk_align.commands:neighbours",  # a click.Command; import Keras inside its function
+                summary="List the words whose vectors are nearest to a word's.",
             )
         ```
     """

@@ -17,7 +17,14 @@ TRAIN: tuple[Option, ...] = (
     Option(name="epochs", type=int, default=20, low=1, help="Passes over the data."),
     Option(name="batch_size", type=int, default=256, low=1, help="Examples a step."),
     Option(name="seed", type=int, default=0, low=0, help="Decides initial weights, views and data order."),
-    Option(name="optimizer", type=str, default="adamw", choices=("adamw", "adam", "sgd"), help="Keras optimiser."),
+    Option(
+        name="optimizer",
+        type=str,
+        default="adamw",
+        choices=("adamw", "adam", "sgd", "adagrad"),
+        help="Keras optimiser.",
+    ),
+    Option(name="momentum", default=0.9, low=0.0, high=1.0, help="Of sgd; at 0 only rows that a step used change."),
     Option(name="learning_rate", default=1e-3, low=0.0, help="Peak learning rate at a batch of 256."),
     Option(
         name="lr_scaling",
@@ -26,7 +33,9 @@ TRAIN: tuple[Option, ...] = (
         choices=("none", "sqrt", "linear"),
         help="How the learning rate grows with batch_size / 256.",
     ),
-    Option(name="schedule", type=str, default="cosine", choices=("cosine", "constant"), help="After warm-up."),
+    Option(
+        name="schedule", type=str, default="cosine", choices=("cosine", "linear", "constant"), help="After warm-up."
+    ),
     Option(name="warmup", default=0.1, low=0.0, high=1.0, help="Fraction of the steps spent warming up."),
     Option(name="weight_decay", default=1e-4, low=0.0, help="Decoupled; not on biases and normalisation."),
     Option(name="clip_norm", default=0.0, low=0.0, help="Largest norm of the whole gradient; 0 for no limit."),

@@ -15,7 +15,7 @@ keras = backend.import_keras()
 from kptk.training import arms
 from kptk.training.compare import compare, resume
 from kptk.training.experiment import Draw, Grid, draw
-from kptk.training.paired import holm, paired_test
+from kptk.training.paired import paired_test
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.reporter import Reporter
 
@@ -64,6 +64,7 @@ def test_every_way_of_every_arm_is_scored(finished) -> None:
     assert cells["raw"].test > 0.5  # four digits by their pixels
     facts = cells["contrastive/frozen"].facts
     assert facts["steps"] == 6 and facts["seconds"] > 0 and facts["peak_mb"] > 50
+    assert facts["tuning_seconds"] > 0
     assert facts["parameters"] == cells["scratch"].facts["parameters"]
     assert cells["scratch"].facts["steps"] == 6 and cells["scratch-long"].facts["steps"] == 12
     assert (finished.folder / "label-efficiency.png").stat().st_size > 10_000
@@ -147,7 +148,7 @@ def planted(shuffled: bool) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("shuffled", [False, True], ids=["random encoder twice", "shuffled labels"])
 def test_no_difference_is_found_where_there_is_none(shuffled: bool) -> None:
-    """Frozen random encoders from two kinds of seeds, scored by the real harness: told apart in at most 5 % of repeats."""
+    """Random encoders of two kinds of seeds, scored by the real harness: told apart in at most 5 % of repeats."""
     x, y = planted(shuffled)
     setup = arms.Setup(
         build=network, preprocessor=Plain(views=1, seed=0), pretrain_steps=1, finetune_steps=3, classes=3
@@ -159,17 +160,16 @@ def test_no_difference_is_found_where_there_is_none(shuffled: bool) -> None:
         weights = [
             rng.normal(0, 0.4, weight.shape).astype("float32") for weight in bench.plain.model.backbone.get_weights()
         ]
-        return bench._frozen(weights, data).test  # the arm "random" and "frozen", with weights of ours
+        return bench._knn(weights, data).test  # the arm "knn", with weights of ours
 
     repeats, seeds, found = 20, 4, 0
     for repeat in range(repeats):
-        p_values = []
-        for labels in (2, 10):
-            draws = [
-                draw(x, y, seed=100 * repeat + s, labels_per_class=labels, test_rows=120, validation_per_class=5)
-                for s in range(seeds)
-            ]
-            first, second = ({d.seed: random_encoder(d, which) for d in draws} for which in (1, 2))
-            p_values.append(paired_test(first, second, 120).p)
-        found += min(holm(p_values)) < 0.05
-    assert found <= 3  # 5 % of 20 is one; more than three would be one case in 60
+        draws = [
+            draw(x, y, seed=100 * repeat + s, labels_per_class=5, test_rows=120, validation_per_class=5)
+            for s in range(seeds)
+        ]
+        first, second = ({d.seed: random_encoder(d, which) for d in draws} for which in (1, 2))
+        found += paired_test(first, second, 120).p < 0.05
+    assert (
+        found <= 3
+    )  # 5 % are one; four of twenty happen in one case of sixty; many more repeats are in test_paired.py

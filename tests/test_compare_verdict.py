@@ -156,11 +156,11 @@ def test_costs_are_those_of_the_longest_way(tmp_path: Path) -> None:
 def test_table_and_figure_show_every_arm_and_control(tmp_path: Path) -> None:
     summary = summarise(config("good", "other", "scratch"), everything(tmp_path, 0.05, np.random.default_rng(2)), 2000)
     heads, rows = table(summary)
-    assert heads == ["arm", "k = 1", "k = 5", "k = all", "steps", "seconds", "MB", "parameters"]
+    assert heads == ["arm", "k = 1", "k = 5", "k = all", "steps", "seconds", "tuning s", "MB", "parameters"]
     assert [row[0] for row in rows] == ["good", "other", "scratch", "(raw)", "(random)"]
     assert all(len(row) == len(heads) for row in rows)
     assert "±" in rows[0][1]
-    assert rows[0][4:] == ["700", "12", "800", "1,000"]
+    assert rows[0][4:] == ["700", "12", "", "800", "1,000"]
     picture = draw_figure(summary, "digits")
     assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
 

@@ -24,8 +24,9 @@ from kptk.plugins import Plugins
 from kptk.reports import kind_of, target
 from kptk.request import Request, Setting
 from kptk.training.finetune import FineTune
-from kptk.training.report import confusion, lines, occlusion, several
+from kptk.training.report import attention, confusion, lines, occlusion, several
 from kptk.training.report.comparison import means
+from kptk.training.transformer import encoder
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 HOSTILE = '<script>alert("1")</script>'
@@ -264,6 +265,12 @@ def test_what_is_no_run_is_refused(run, comparison, tmp_path) -> None:
     assert "the run did not end" in done.stderr
 
 
+def test_python_spells_it_too(comparison, tmp_path) -> None:
+    made = kptk.report(comparison, out=tmp_path / "page.html")
+    assert made["kind"] == "comparison"
+    assert (tmp_path / "page.html").stat().st_size == made["bytes"]
+
+
 def test_cells_that_are_none_are_refused(tmp_path) -> None:
     (tmp_path / "cells.jsonl").write_text('{"arm": "x"}\n{"arm": "y"}\n')
     done = CliRunner().invoke(cli, ["report", str(tmp_path)])
@@ -300,6 +307,33 @@ def test_occlusion_finds_the_pixels_that_count() -> None:
     assert drawn.shape == (14, 14, 3)
     assert drawn[4, 8, 0] > drawn[4, 8, 2]  # yellow
     assert drawn[12, 1].max() == 0
+
+
+def test_attention_is_heard_and_rolled_out() -> None:
+    keras.utils.set_random_seed(0)
+    pixels = keras.Input((12, 8, 1))
+    tokens = keras.layers.Dense(16)(keras.layers.Reshape((6, 16))(pixels))
+    tokens = encoder(16, depth=2, heads=2, name="encoder")(tokens)
+    backbone = keras.Model(pixels, keras.layers.GlobalAveragePooling1D()(tokens))
+    images = np.random.default_rng(0).random((3, 12, 8, 1)).astype("float32")
+    wanted = np.asarray(keras.ops.convert_to_numpy(backbone(images, training=False)))
+    with attention.recorded(backbone) as heard:
+        got = np.asarray(keras.ops.convert_to_numpy(backbone(images, training=False)))
+    np.testing.assert_allclose(got, wanted, atol=1e-5)
+    assert [weights.shape for weights in heard] == [(3, 2, 6, 6)] * 2
+    flow = attention.rollout(heard)
+    first, second = (0.5 * weights.mean(axis=1) + 0.5 * np.eye(6) for weights in heard)
+    np.testing.assert_allclose(flow[1], second[1] @ first[1], atol=1e-9)
+    np.testing.assert_allclose(flow.sum(axis=-1), 1.0)
+    assert attention.on_the_image(flow, 12, 8).shape == (3, 3, 2)
+    assert attention.on_the_image(flow, 16, 16) is None
+    with_token = attention.on_the_image(np.eye(7)[None] * 0.5 + 0.5 / 7, 12, 8)
+    np.testing.assert_allclose(with_token, 0.5 / 7)  # the class token's own share is left out
+    backbone(images, training=False)
+    assert len(heard) == 2  # nothing is heard any more
+    with attention.recorded(kptk.backbone("example_cnn", input_shape=(12, 12, 1))) as heard:
+        pass
+    assert heard == []
 
 
 def test_means_over_seeds_have_students_interval() -> None:

@@ -71,7 +71,7 @@ def compare(**flags: Any) -> None:
 
 
 def _resume(flags: dict[str, Any], reporter: ConsoleReporter) -> Any:
-    given = [name for name, value in flags.items() if value and name not in ONGOING and value != 1]
+    given = [name for name, value in flags.items() if value and name not in ONGOING]
     if given:
         words = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(
@@ -134,7 +134,7 @@ def _print(summary: dict[str, Any], quiet: bool) -> None:
         click.echo(sentence)
     if quiet:
         return
-    tests = max((row["tests"] for row in summary["against_baseline"]), default=0)
+    tests = max((row["tests"] for row in summary["against_baseline"] if row["seeds"] > 1), default=0)
     if tests > 1:
         click.echo(f"Significance is corrected for {tests} comparisons (Holm).")
     click.echo(summary["protocol"])
@@ -164,10 +164,10 @@ def table(summary: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
             [
                 title,
                 *(_score(cells.get((name, label, control))) for label in labels),
-                *(_cost(cost, key) for key in ("steps", "seconds", "peak_mb", "parameters")),
+                *(_cost(cost, key) for key in ("steps", "seconds", "tuning_seconds", "peak_mb", "parameters")),
             ]
         )
-    heads = ["arm", *(f"k = {label}" for label in labels), "steps", "seconds", "MB", "parameters"]
+    heads = ["arm", *(f"k = {label}" for label in labels), "steps", "seconds", "tuning s", "MB", "parameters"]
     return heads, rows
 
 

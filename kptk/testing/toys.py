@@ -1,11 +1,15 @@
 """What a check trains on: a few toy inputs, a tiny backbone and simple views for each kind of input.
 
-Another kind of input is added by one `register_toy` call; a plugin can make it in its ``conftest.py``.
+Another kind of input is added by one `register_toy` call; a plugin makes it in its ``conftest.py``, or in a module `toys` of its
+package, which is imported when rows of that kind are needed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -15,6 +19,8 @@ from numpy.typing import NDArray
 
 from kptk.data import Source
 from kptk.errors import UsageError
+from kptk.plugins import Plugins
+from kptk.testing.checks import Skip
 from kptk.training.patches import EMBED, ENCODER
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.transformer import encoder
@@ -30,6 +36,9 @@ CLASSES = 4
 USUAL_VIEWS = {"image": "vision/image_views"}
 """The preprocessor that an objective gets, if it is installed; otherwise the toy's own views."""
 
+OWN = {"text": "kptk.testing.text_toys"}
+"""Modules of the kit that teach it other kinds of input."""
+
 Array = NDArray[np.generic]
 
 
@@ -44,6 +53,7 @@ class Toy:
         shape: from a backbone's smallest size to a legal ``input_shape``.
         raw: from a count and a seed to rows that a preprocessor with `fits` learns from and prepares, with labels; None if
             this kind of input needs none.
+        options: what a backbone for such inputs is told besides their shape, if it has options of these names.
     """
 
     inputs: Callable[[int, int], tuple[Array, Array]]
@@ -51,6 +61,7 @@ class Toy:
     views: Callable[[int], Preprocessor]
     shape: Callable[[int], tuple[int, ...]]
     raw: Callable[[int, int], Source] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 _TOYS: dict[str, Toy] = {}
@@ -75,12 +86,24 @@ def toy(kind: str) -> Toy:
     Raises:
         UsageError: if nobody registered that kind.
     """
+    if kind not in _TOYS and kind in OWN:
+        importlib.import_module(OWN[kind])  # registers it
+    if kind not in _TOYS:
+        _import_toys(kind)
     if kind not in _TOYS:
         raise UsageError(
             f"`kind` must be one of {', '.join(sorted(_TOYS))}. Received: {kind!r}. "
             "Teach the kit this kind of input: kptk.testing.toys.register_toy(kind, Toy(...))"
         )
     return _TOYS[kind]
+
+
+def _import_toys(kind: str) -> None:
+    """Import the module `toys` of every installed plugin that takes this kind of input, if it has one: it may register some."""
+    for offer in Plugins().offers("preprocessor"):
+        module = f"{offer.spec.target.partition('.')[0]}.toys"
+        if offer.spec.inputs == kind and importlib.util.find_spec(module) is not None:
+            importlib.import_module(module)
 
 
 def toy_inputs(kind: str, count: int = 64, seed: int = 0) -> tuple[Array, Array]:
@@ -119,6 +142,8 @@ def build_objective(subject: Subject, *, plain_views: bool = False, **options: A
         The model, not compiled.
     """
     spec = subject.spec
+    if missing := set(spec.needs) - set(options):
+        raise Skip(f"it needs {', '.join(sorted(missing))}; the plugin's tests give it some")
     kind = kind_of(spec)
     keras.utils.set_random_seed(0)
     backbone = toy(kind).backbone(spec.features)

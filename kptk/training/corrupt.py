@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Images = NDArray[np.float32]
+Images = NDArray[np.floating[Any]]
 Rng = np.random.Generator
 
 SMALL = 64
@@ -31,18 +31,18 @@ LEVELS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 }
 
 
-def gaussian_noise(images: Images, level: float, rng: Rng) -> Images:
+def _gaussian_noise(images: Images, level: float, rng: Rng) -> Images:
     """Add noise of standard deviation `level`."""
     return (images + rng.normal(0.0, level, images.shape)).astype(images.dtype)
 
 
-def impulse_noise(images: Images, level: float, rng: Rng) -> Images:
+def _impulse_noise(images: Images, level: float, rng: Rng) -> Images:
     """Set a share `level` of the numbers to 0 or 1, half and half."""
     hit, white = rng.random(images.shape) < level, rng.random(images.shape) < 0.5
     return np.where(hit, white.astype(np.float32), images)
 
 
-def gaussian_blur(images: Images, level: float, rng: Rng) -> Images:
+def _gaussian_blur(images: Images, level: float, rng: Rng) -> Images:
     """Blur with a standard deviation of `level` pixels; the border is repeated."""
     del rng
     from scipy.ndimage import gaussian_filter
@@ -50,14 +50,14 @@ def gaussian_blur(images: Images, level: float, rng: Rng) -> Images:
     return gaussian_filter(images, sigma=(0, level, level, 0), mode="nearest")
 
 
-def contrast(images: Images, level: float, rng: Rng) -> Images:
+def _contrast(images: Images, level: float, rng: Rng) -> Images:
     """Draw each channel to its mean over the image, keeping a share `level` of the difference."""
     del rng
     mean = images.mean(axis=(1, 2), keepdims=True)
     return (images - mean) * level + mean
 
 
-def brightness(images: Images, level: float, rng: Rng) -> Images:
+def _brightness(images: Images, level: float, rng: Rng) -> Images:
     """Raise the value of each pixel's colour (V of HSV) by `level`; of grey, the grey."""
     del rng
     if images.shape[-1] != 3:
@@ -69,7 +69,7 @@ def brightness(images: Images, level: float, rng: Rng) -> Images:
     return hsv_to_rgb(hsv)
 
 
-def pixelate(images: Images, level: float, rng: Rng) -> Images:
+def _pixelate(images: Images, level: float, rng: Rng) -> Images:
     """Shrink both sides to a share `level` and enlarge them again, by boxes."""
     del rng
     from PIL import Image
@@ -84,7 +84,7 @@ def pixelate(images: Images, level: float, rng: Rng) -> Images:
     return _by_channel(images, one)
 
 
-def jpeg(images: Images, level: float, rng: Rng) -> Images:
+def _jpeg(images: Images, level: float, rng: Rng) -> Images:
     """Pass the image through JPEG of quality `level`."""
     del rng
     from PIL import Image
@@ -106,8 +106,13 @@ def _by_channel(images: NDArray[Any], one: Callable[[NDArray[Any]], NDArray[Any]
 
 
 CORRUPTIONS: dict[str, Callable[[Images, float, Rng], Images]] = {
-    function.__name__: function
-    for function in (gaussian_noise, impulse_noise, gaussian_blur, contrast, brightness, pixelate, jpeg)
+    "gaussian_noise": _gaussian_noise,
+    "impulse_noise": _impulse_noise,
+    "gaussian_blur": _gaussian_blur,
+    "contrast": _contrast,
+    "brightness": _brightness,
+    "pixelate": _pixelate,
+    "jpeg": _jpeg,
 }
 
 

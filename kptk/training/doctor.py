@@ -47,7 +47,12 @@ class Finding:
 
 
 def diagnose(
-    records: Sequence[dict[str, Any]], *, chance: float | None, most_rank: int, loss_measures_learning: bool = True
+    records: Sequence[dict[str, Any]],
+    *,
+    chance: float | None,
+    most_rank: int,
+    loss_measures_learning: bool = True,
+    collapsed_spread: float = COLLAPSED_SPREAD,
 ) -> list[Finding]:
     """Read the epochs of a run.
 
@@ -56,11 +61,12 @@ def diagnose(
         chance: loss of a model that has learned nothing, if the objective has such a number.
         most_rank: largest possible effective rank: the smaller of rows and length of the features.
         loss_measures_learning: whether the loss says what was learned.
+        collapsed_spread: below this spread features count as collapsed.
 
     Returns:
         What was found, gravest first; empty for a run that looks well.
     """
-    checks = [_nan(records), _collapse(records)]
+    checks = [_nan(records), _collapse(records, collapsed_spread)]
     lost = checks[0] is not None
     if loss_measures_learning and not lost:
         checks += [_chance(records, chance), _rising(records)]
@@ -89,14 +95,12 @@ def _nan(records: Sequence[dict[str, Any]]) -> Finding | None:
     )
 
 
-def _collapse(records: Sequence[dict[str, Any]]) -> Finding | None:
+def _collapse(records: Sequence[dict[str, Any]], least: float) -> Finding | None:
     epochs, spreads = _known(records, "feature_spread")
     _, ranks = _known(records, "effective_rank")
-    if not spreads or not ranks or (spreads[-1] >= COLLAPSED_SPREAD and ranks[-1] >= COLLAPSED_RANK):
+    if not spreads or not ranks or (spreads[-1] >= least and ranks[-1] >= COLLAPSED_RANK):
         return None
-    since = next(
-        e for e, s, r in zip(epochs, spreads, ranks, strict=True) if s < COLLAPSED_SPREAD or r < COLLAPSED_RANK
-    )
+    since = next(e for e, s, r in zip(epochs, spreads, ranks, strict=True) if s < least or r < COLLAPSED_RANK)
     return Finding(
         name="Collapsed",
         seen=f"features are nearly the same for every row from epoch {since} (spread {spreads[-1]:.3f} of 1, effective rank "

@@ -61,14 +61,17 @@ def finish(run: Run, folder: RunFolder, first_loss: float) -> Result:
         rank=_number(last, "effective_rank"),
         moved=checksum(run.model.backbone, trainable_only=True) != run.initial_checksum,
         loss_measures_learning=run.model.loss_measures_learning,
+        collapsed_spread=run.model.collapsed_spread,
     )
     findings = diagnose(
         records,
         chance=chance,
         most_rank=min(len(run.source), MAX_ROWS, run.model.feature_dim),
         loss_measures_learning=run.model.loss_measures_learning,
+        collapsed_spread=run.model.collapsed_spread,
     )
-    save_models(run.model, folder)
+    backbone = run.model.final_backbone()
+    save_models(run.model, folder, backbone)
     seconds = sum(record["seconds"] for record in records)
     summary = {
         "run": str(folder.path),
@@ -86,7 +89,7 @@ def finish(run: Run, folder: RunFolder, first_loss: float) -> Result:
         "knn_accuracy": last.get("knn_accuracy"),
         "seconds": round(seconds, 1),
         "backbone": str(folder.path / runfolder.BACKBONE),
-        "backbone_checksum": checksum(run.model.backbone),
+        "backbone_checksum": checksum(backbone),
         "report": str(folder.path / runfolder.REPORT),
     }
     folder.write(runfolder.SUMMARY, json.dumps(summary, indent=2))
@@ -100,17 +103,18 @@ def finish(run: Run, folder: RunFolder, first_loss: float) -> Result:
     return Result(folder=folder.path, verdict=verdict, summary=summary)
 
 
-def save_models(model: Any, folder: RunFolder) -> None:
+def save_models(model: Any, folder: RunFolder, backbone: Any) -> None:
     """Save the backbone and the whole pretrainer, each whole or not at all.
 
     Args:
         model: the pretrainer.
         folder: the run folder.
+        backbone: the backbone as the run keeps it.
 
     Raises:
         RunError: if the disk is full or read-only.
     """
-    for name, part_of_it in ((runfolder.BACKBONE, model.backbone), (runfolder.PRETRAINER, model)):
+    for name, part_of_it in ((runfolder.BACKBONE, backbone), (runfolder.PRETRAINER, model)):
         part = folder.path / f"part-{name}"
         try:
             part_of_it.save(part)

@@ -93,6 +93,7 @@ def judge(
     rank: float | None = None,
     moved: bool = True,
     loss_measures_learning: bool = True,
+    collapsed_spread: float = COLLAPSED_SPREAD,
 ) -> Verdict:
     """Judge a run by its losses and the health of its features.
 
@@ -104,6 +105,7 @@ def judge(
         rank: `effective_rank` at the end, if known.
         moved: whether training changed any weight of the backbone.
         loss_measures_learning: whether a loss that does not fall means that nothing is learned.
+        collapsed_spread: below this spread features count as collapsed.
 
     Returns:
         The verdict.
@@ -119,7 +121,7 @@ def judge(
             sentence=f"The run diverged: {what}. Use a smaller learning rate "
             "(-o train.learning_rate=) or limit the gradient (-o train.clip_norm=1).",
         )
-    if spread is not None and rank is not None and (spread < COLLAPSED_SPREAD or rank < COLLAPSED_RANK):
+    if spread is not None and rank is not None and (spread < collapsed_spread or rank < COLLAPSED_RANK):
         return Verdict(
             status="collapsed",
             sentence=f"The features collapsed: they are nearly the same for every input (spread {spread:.3f} of 1, "
@@ -151,6 +153,16 @@ def judge(
         status="healthy",
         sentence=f"The model is learning: the loss fell from {first_loss:.3f} to {last:.3f}{against}{features}.",
     )
+
+
+def finite_weights(model: keras.Model) -> bool:
+    """Whether every weight is a finite number. Features alone do not show it: TensorFlow's ReLU makes 0 of NaN.
+
+    Args:
+        model: a built model.
+    """
+    weights = (np.asarray(keras.ops.convert_to_numpy(weight.value)) for weight in model.weights)
+    return all(bool(np.isfinite(weight.astype(np.float32)).all()) for weight in weights if weight.dtype.kind != "u")
 
 
 class HealthCallback(keras.callbacks.Callback):
@@ -195,7 +207,7 @@ class HealthCallback(keras.callbacks.Callback):
             inputs = self.model.views.plain(inputs)
         features = keras.ops.convert_to_numpy(pooled(self.model.backbone(inputs, training=False)))
         features = np.asarray(features, dtype=np.float32)
-        if not np.isfinite(features).all():
+        if not (np.isfinite(features).all() and finite_weights(self.model.backbone)):
             return {"feature_spread": math.nan, "effective_rank": math.nan}
         figures = {"feature_spread": feature_spread(features), "effective_rank": effective_rank(features)}
         return figures | self._gradient_norm()
@@ -221,6 +233,8 @@ class HealthCallback(keras.callbacks.Callback):
         figures = self.measure()
         if logs is not None:
             logs.update(figures)
-        collapsed = figures["feature_spread"] < COLLAPSED_SPREAD or figures["effective_rank"] < COLLAPSED_RANK
+        collapsed = (
+            figures["feature_spread"] < self.model.collapsed_spread or figures["effective_rank"] < COLLAPSED_RANK
+        )
         if self.stop_on_collapse and collapsed:
             self.model.stop_training = True

@@ -136,6 +136,14 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
         size = getattr(self, "size", 0)
         return (size, size, row_shape[-1]) if size and len(row_shape) == 3 else row_shape
 
+    def backbone_options(self) -> dict[str, Any]:
+        """What a backbone has to know of the prepared rows besides their shape, by the names of its options.
+
+        ``kptk train`` sets an option of that name which is 0 or empty: so a network gets a vector for each token of a
+        vocabulary, or knows which features belong to one column, that nobody knows before the rows are read.
+        """
+        return {}
+
     def prepared(self, source: Source, *, training: bool = False) -> Source:
         """The same data with prepared rows.
 

@@ -15,7 +15,7 @@ from kptk.training.paired import holm, mean_interval, paired_test
 
 SCRATCH_WAYS = ("scratch", "scratch-long", "scratch-long-augmented")
 CONTROL_WAYS = ("raw", "random")
-COSTS = ("seconds", "cpu_seconds", "peak_mb", "parameters", "trained", "steps")
+COSTS = ("seconds", "cpu_seconds", "tuning_seconds", "peak_mb", "parameters", "trained", "steps")
 
 
 def cell_name(arm: str, way: str) -> str:

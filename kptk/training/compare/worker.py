@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from kptk.comparing.config import ArmConfig, ComparisonConfig
-    from kptk.training.arms import Bench
+    from kptk.training.arms import Bench, Pretrained
     from kptk.training.compare.seat import Seat
     from kptk.training.experiment import Arm, Draw, Outcome
 
@@ -120,16 +120,15 @@ def _cells(
         for way in arm.ways:
             name = cell_name(arm.name, way)
             if way in transfers:
-                made[name] = transfers[way]
+                made[name] = _with_tuning_time(transfers[way], weights)
                 continue
 
             def by_strategy(data: Draw, way: str = way) -> Outcome:
-                start = weights.of(data)
                 outcome = strategy_outcome(
                     seat,
                     plugins,
                     way,
-                    start,
+                    weights.of(data),
                     data,
                     rates=rates,
                     steps=setup.finetune_steps,
@@ -137,8 +136,20 @@ def _cells(
                 )
                 return replace(outcome, facts=weights.facts)
 
-            made[name] = by_strategy
+            made[name] = _with_tuning_time(by_strategy, weights)
     return made
+
+
+def _with_tuning_time(arm: Arm, weights: Pretrained) -> Arm:
+    """Add what using the labels took, with the choice of a learning rate; pre-training comes before and is not in it."""
+
+    def run(data: Draw) -> Outcome:
+        weights.of(data)
+        began = time.perf_counter()
+        outcome = arm(data)
+        return replace(outcome, facts={**outcome.facts, "tuning_seconds": round(time.perf_counter() - began, 2)})
+
+    return run
 
 
 def _timed(arm: Arm, bench: Bench, way: str) -> Callable[[Draw], Outcome]:

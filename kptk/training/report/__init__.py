@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kptk import runfolder
-from kptk.training.report import evaluations, facts, occlusion, parts, pictures, reconstructions
+from kptk.training.report import attention, evaluations, facts, occlusion, parts, pictures, reconstructions
 from kptk.training.report.document import Document, Sections, make_sections, render_document
 from kptk.training.report.page import Page
 
@@ -23,6 +23,7 @@ SECTIONS: Sections = (
     ("map", "Map of the features", pictures.feature_map),
     ("neighbours", "Nearest neighbours", pictures.neighbours),
     ("looks", "Where it looks", occlusion.encoder),
+    ("attention", "Attention", attention.attention),
     ("data", "Data", facts.data),
     ("weights", "Weights", facts.weights),
     ("commands", "Repeat and judge", facts.commands),

@@ -89,7 +89,7 @@ def encoder(page: Page) -> Html | None:
     if not page.thorough or not page.pictures or not page.sample.finite:
         return None
     backbone, views = page.run.model.backbone, page.run.model.views
-    indices, images = _examples(page, views)
+    indices, images = examples(page, views)
 
     def features(rows: Array) -> Array:
         return in_batches(
@@ -107,7 +107,7 @@ def encoder(page: Page) -> Html | None:
         f"Each of {GRID} x {GRID} cells of an image is covered by its mean colour. Yellow: the features change most when this "
         "cell is covered; drawn on the scale of each image."
     )
-    return _cards(page, indices, images, found, words, note)
+    return cards(page, indices, images, found, words, note)
 
 
 def classifier(page: TunedPage) -> Html | None:
@@ -119,7 +119,7 @@ def classifier(page: TunedPage) -> Html | None:
     if not page.thorough or not page.pictures or not page.classes:
         return None
     model = page.run.model
-    indices, images = _examples(page, model.preprocessor)
+    indices, images = examples(page, model.preprocessor)
 
     def probabilities(rows: Array) -> Array:
         def one(batch: Array) -> Array:
@@ -139,11 +139,19 @@ def classifier(page: TunedPage) -> Html | None:
         f"Each of {GRID} x {GRID} cells of an image is covered by its mean colour. Yellow: the probability of the predicted "
         "class falls most when this cell is covered; blue: it rises; drawn on the scale of each image."
     )
-    return _cards(page, indices, images, found, words, note)
+    return cards(page, indices, images, found, words, note)
 
 
-def _examples(page: Page, preprocessor: Any) -> tuple[list[int], Array]:
-    """Rows of the sample, as the backbone takes them."""
+def examples(page: Page, preprocessor: Any) -> tuple[list[int], Array]:
+    """A few rows of the sample, as the backbone takes them.
+
+    Args:
+        page: a run or a fine-tuning.
+        preprocessor: prepares raw rows, or None.
+
+    Returns:
+        Their places in the sample, and the images.
+    """
     from kptk.training.report.rows import queries
 
     indices = queries(page.sample.labels, len(page.sample.rows), EXAMPLES, page.seed + 1)
@@ -157,8 +165,18 @@ def _unit(features: Array) -> Array:
     return exact / np.maximum(np.linalg.norm(exact, axis=1, keepdims=True), 1e-12)
 
 
-def _cards(page: Page, indices: list[int], images: Array, found: list[Array], words: list[str], note: str) -> Html:
-    cards = []
+def cards(page: Page, indices: list[int], images: Array, found: list[Array], words: list[str], note: str) -> Html:
+    """Each image beside what was found about its parts.
+
+    Args:
+        page: a run or a fine-tuning.
+        indices: places of the images in the sample.
+        images: shape ``(count, height, width, channels)``.
+        found: a grid for each image, higher for what matters more.
+        words: what to say below each.
+        note: what is drawn.
+    """
+    items = []
     unit = pictures.in_unit_range(images)
     for index, image, heat, said in zip(indices, images, found, words, strict=True):
         row = f"row {page.sample.rows[index]:,}"
@@ -168,8 +186,8 @@ def _cards(page: Page, indices: list[int], images: Array, found: list[Array], wo
             _tile(pictures.to_pixels(scaled[None])[0], f"{row}, the image", name or row),
             _tile(overlay(scaled, heat), f"{row}, {said}", said),
         )
-        cards.append(tag("li", *tiles))
-    return join((tag("p", note), tag("ul", *cards, class_="views of2")))
+        items.append(tag("li", *tiles))
+    return join((tag("p", note), tag("ul", *items, class_="views of2")))
 
 
 def _tile(pixels: Any, alt: str, caption: str) -> Html:

@@ -7,7 +7,7 @@ from typing import Any
 from kptk import runfolder
 from kptk.errors import RunError
 from kptk.runfolder import RunFolder
-from kptk.training.report import confusion, facts, occlusion, pictures, tuned_parts
+from kptk.training.report import attention, confusion, facts, occlusion, pictures, tuned_parts
 from kptk.training.report.document import Document, Sections, make_sections, render_document
 from kptk.training.report.tuned import Tuned, TunedPage
 
@@ -18,6 +18,7 @@ SECTIONS: Sections = (
     ("worst", "Worst confusions", confusion.worst),
     ("classes", "Class by class", confusion.per_class),
     ("looks", "Where it looks", occlusion.classifier),
+    ("attention", "Attention", attention.attention),
     ("map", "Map of the features", pictures.feature_map),
     ("neighbours", "Nearest neighbours", pictures.neighbours),
     ("receipt", "What was transferred", tuned_parts.receipt),
