@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "BackboneSpec": "kptk.spec",
+    "CommandSpec": "kptk.spec",
+    "ComparisonSpec": "kptk.spec",
     "DatasetSpec": "kptk.spec",
     "ObjectiveSpec": "kptk.spec",
     "Option": "kptk.option",
@@ -38,7 +40,10 @@ _PUBLIC = {
     "dataset": "kptk.training.api",
     "train": "kptk.training.api",
     "evaluate": "kptk.training.api",
+    "compare": "kptk.training.compare",
+    "plan": "kptk.training.planning",
     "embed": "kptk.training.api",
+    "report": "kptk.training.api",
     "finetune": "kptk.training.finetune_api",
     "predict": "kptk.training.finetune_api",
     "export": "kptk.training.finetune_api",
@@ -63,6 +68,8 @@ if TYPE_CHECKING:
     from kptk.option import Option as Option
     from kptk.plugins import Plugins as Plugins
     from kptk.spec import BackboneSpec as BackboneSpec
+    from kptk.spec import CommandSpec as CommandSpec
+    from kptk.spec import ComparisonSpec as ComparisonSpec
     from kptk.spec import DatasetSpec as DatasetSpec
     from kptk.spec import ObjectiveSpec as ObjectiveSpec
     from kptk.spec import PreprocessorSpec as PreprocessorSpec
@@ -75,13 +82,16 @@ if TYPE_CHECKING:
     from kptk.training.api import evaluate as evaluate
     from kptk.training.api import objective as objective
     from kptk.training.api import preprocessor as preprocessor
+    from kptk.training.api import report as report
     from kptk.training.api import train as train
+    from kptk.training.compare import compare as compare
     from kptk.training.estimators import KptkClassifier as KptkClassifier
     from kptk.training.estimators import KptkRegressor as KptkRegressor
     from kptk.training.finetune_api import export as export
     from kptk.training.finetune_api import finetune as finetune
     from kptk.training.finetune_api import predict as predict
     from kptk.training.health import HealthCallback as HealthCallback
+    from kptk.training.planning import plan as plan
     from kptk.training.pretrainer import Pretrainer as Pretrainer
     from kptk.training.probes import ProbeCallback as ProbeCallback
     from kptk.training.receipt import transfer as transfer

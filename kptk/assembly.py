@@ -85,6 +85,9 @@ def _misfits(config: RunConfig) -> Iterator[str]:
         )
     if objective.spec.labels and not objective.spec.labels_optional and not data.spec.labels:
         yield f"objective {objective.id} learns from labels but data {data.id} has none."
+    for name in objective.spec.needs:
+        if not config.objective.values.get(name):
+            yield f"objective {objective.id} needs -o objective.{name}=...: {objective.spec.option(name).help}"
     batch = config.train.values["batch_size"]
     if batch < objective.spec.min_batch:
         yield (

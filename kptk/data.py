@@ -181,28 +181,28 @@ class Subset(Source):
         self.columns = source.columns
         self.labels = None if source.labels is None else source.labels[rows]
         self.targets = None if source.targets is None else source.targets[rows]
-        self._source = source
-        self._rows = rows
-        self._note = note
+        self.whole = source
+        self.rows = rows
+        self.note = note
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.generic]:
         """Read some rows as one batch."""
-        return self._source.read(self._rows[rows])
+        return self.whole.read(self.rows[rows])
 
     def fingerprint(self) -> str:
         """Hash of the whole's fingerprint and of the rows."""
-        return hashlib.sha256(self._source.fingerprint().encode() + self._rows.tobytes()).hexdigest()
+        return hashlib.sha256(self.whole.fingerprint().encode() + self.rows.tobytes()).hexdigest()
 
     def describe(self) -> str:
         """One line: the whole, and how many rows of it."""
-        return f"{self._source.describe()}; {len(self):,} of them ({self._note})"
+        return f"{self.whole.describe()}; {len(self):,} of them ({self.note})"
 
     def holdout(self) -> Source | None:
         """The whole's test part."""
-        return self._source.holdout()
+        return self.whole.holdout()
 
 
 def limited(source: Source, limit: int, seed: int) -> Source:

@@ -186,13 +186,18 @@ def _misfits(config: FineTuneConfig, trained: RunConfig | None) -> Iterator[str]
         if not config.strategy.values[name]:
             meaning = strategy.spec.option(name).help
             yield f"strategy {strategy.id} needs its option '{name}'. {meaning} Say: -o strategy.{name}=VALUE"
+    if strategy.spec.several and not task.spec.several:
+        yield (
+            f"strategy {strategy.id} is for several tasks on the same rows, task {task.id} is one. Use --task several, "
+            "with labels of one column a task (NaN where a label is missing)."
+        )
     for part, offer in (("task", task), ("strategy", strategy)):
         if offer.spec.inputs and kind not in offer.spec.inputs:
             yield f"{part} {offer.id} works on {' or '.join(offer.spec.inputs)} but data {data.id} holds {kind}."
     if task.spec.labels and not data.spec.labels:
         yield f"task {task.id} learns from labels but data {data.id} has none."
     backbone = trained.backbone.offer if trained else None
-    if backbone and backbone.spec.inputs != kind:
+    if backbone and backbone.spec.inputs not in ("", kind):  # a model file may take anything
         yield f"the backbone {backbone.id} takes {backbone.spec.inputs} but data {data.id} holds {kind}."
     gives = strategy.spec.features or (backbone.spec.features if backbone else "")
     if gives and task.spec.features not in ("vector", gives):

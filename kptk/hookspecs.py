@@ -13,6 +13,8 @@ import pluggy
 
 from kptk.spec import (
     BackboneSpec,
+    CommandSpec,
+    ComparisonSpec,
     DatasetSpec,
     ObjectiveSpec,
     PreprocessorSpec,
@@ -161,6 +163,48 @@ def kptk_recipes() -> Iterable[RecipeSpec]:
                 dataset="vision/mnist10k",
                 settings={"train.epochs": 20},
                 expect="kNN 95 % on digits in 2 minutes on 2 cores",
+            )
+        ```
+    """
+    return ()
+
+
+@hookspec
+def kptk_comparisons() -> Iterable[ComparisonSpec]:
+    """Offer ready comparisons: what ``kptk compare --ready NAME`` runs.
+
+    Example:
+        ```python
+        @hookimpl
+        def kptk_comparisons():
+            yield ComparisonSpec(
+                name="align_or_contrast",
+                summary="Alignment against contrast, both against scratch.",
+                arms={
+                    "align": {"objective": "align/align"},
+                    "contrast": {"objective": "contrastive/contrastive"},
+                    "scratch": {"objective": "scratch"},
+                },
+                data="vision/mnist10k",
+                settings={"labels_per_class": "1,5,all", "budget": "20epochs"},
+            )
+        ```
+    """
+    return ()
+
+
+@hookspec
+def kptk_commands() -> Iterable[CommandSpec]:
+    """Offer commands of the command line, for what a kind of model can do that no other can.
+
+    Example:
+        ```python
+        @hookimpl
+        def kptk_commands():
+            yield CommandSpec(
+                name="neighbours",
+                target="kptk_align.commands:neighbours",  # a click.Command; import Keras inside its function
+                summary="List the words whose vectors are nearest to a word's.",
             )
         ```
     """

@@ -20,6 +20,8 @@ BACKBONE = "backbone.keras"
 PRETRAINER = "pretrainer.keras"
 PREPROCESSOR = "preprocessor.json"
 REPORT = "report.html"
+EVALUATIONS = "evaluations.json"
+NAN_BATCH = "nan_batch.npz"
 
 
 class RunFolder:

@@ -92,6 +92,7 @@ class ObjectiveSpec(Spec):
         features: what it needs of the backbone: ``"vector"``, ``"map"``, ``"sequence"``, or ``"patches"`` for one with
             the stages of `kptk.training.patches`.
         min_batch: the smallest batch it can learn from.
+        needs: options that have no default and must be given, such as ``("teacher",)``.
         suggests: settings of other parts that it needs, such as ``{"preprocessor.noise": 0.0}``; stronger than what the
             data set suggests.
         chance: the formula of the loss of a model that has learned nothing, for people to read.
@@ -108,6 +109,7 @@ class ObjectiveSpec(Spec):
     classes: bool = False
     features: str = "vector"
     min_batch: int = 1
+    needs: tuple[str, ...] = ()
     suggests: Mapping[str, Any] = field(default_factory=dict, hash=False)
     chance: str = ""
     cost: str = ""
@@ -169,6 +171,7 @@ class StrategySpec(Spec):
         stage: when it runs, ``"finetune"`` or ``"adapt"``.
         features: what it gives the task: ``"map"`` if it adds a decoder; empty for what the backbone returns.
         needs: options that have no default and must be given, such as ``("teacher",)``.
+        several: whether it is for several tasks at once, so that a task of one is refused.
         cost: what it costs beside training all weights.
         when: when to use it, in one sentence.
     """
@@ -179,6 +182,7 @@ class StrategySpec(Spec):
     stage: str = "finetune"
     features: str = ""
     needs: tuple[str, ...] = ()
+    several: bool = False
     cost: str = ""
     when: str = ""
 
@@ -191,6 +195,7 @@ class TaskSpec(Spec):
         inputs: the kinds of input it works on; empty for any.
         labels: what its labels are: ``"class"``, ``"number"``, ``"mask"``, ``"text"`` or ``""`` for none.
         features: what it needs of the backbone.
+        several: whether it holds several tasks, see `kptk.training.task.Task.task_names`.
     """
 
     kind: ClassVar[str] = "task"
@@ -198,6 +203,7 @@ class TaskSpec(Spec):
     inputs: tuple[str, ...] = ()
     labels: str = "class"
     features: str = "vector"
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +260,34 @@ class RecipeSpec(Spec):
     expect: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec(Spec):
+    """A command ``kptk NAME`` that is none of the core's: its target is a `click.Command` or a group of them."""
+
+    kind: ClassVar[str] = "command"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonSpec(Spec):
+    """A ready comparison, what ``kptk compare --ready NAME`` runs. It has no target.
+
+    Args:
+        arms: what is compared, by name; see `kptk.comparing.ARM_KEYS`. An arm without an objective gets `objective`.
+        objective: the objective of such arms, unless the user names another.
+        data: the data set used when the user gives none.
+        baseline: the arm that the others are compared with.
+        settings: options of the comparison, ``{"labels_per_class": "1,5,all"}``.
+    """
+
+    kind: ClassVar[str] = "comparison"
+
+    arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    objective: str = ""
+    data: str = ""
+    baseline: str = "scratch"
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
 SPECS: dict[str, type[Spec]] = {
     spec.kind: spec
     for spec in (
@@ -264,9 +298,10 @@ SPECS: dict[str, type[Spec]] = {
         TaskSpec,
         DatasetSpec,
         RecipeSpec,
+        CommandSpec,
+        ComparisonSpec,
     )
 }
-"""Every kind of offer, by its name."""
 
 PLURALS: dict[str, str] = {kind: "strategies" if kind == "strategy" else f"{kind}s" for kind in SPECS}
 """The plural of each kind, which also names its hook: ``kptk_objectives``."""

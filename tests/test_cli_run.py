@@ -63,18 +63,28 @@ def test_plain_lines_in_a_pipe_have_no_control_characters(run) -> None:
     assert "\r" not in run[2]
 
 
-def test_evaluate_prints_both_probes_for_three_encoders(kptk, run) -> None:
+def test_evaluate_judges_three_encoders_with_intervals(kptk, run) -> None:
     done = kptk("evaluate", str(run[0]), "--data", "mnist10k", "--limit", "600", "--json")
     assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout)["results"]
-    assert {(r["protocol"], r["encoder"]) for r in results} == {
-        (protocol, encoder) for protocol in ("knn", "linear") for encoder in ("run", "random", "raw")
+    found = json.loads(done.stdout)
+    quick = ("knn", "linear", "few-label", "retrieval", "rank", "alignment")
+    assert {(r["protocol"], r["encoder"]) for r in found["results"]} == {
+        (protocol, encoder) for protocol in quick for encoder in ("run", "random", "raw")
     }
-    for result in results:
-        assert result["metric"] == "accuracy"
-        assert 0.5 < result["value"] <= 1
-        assert (result["train"], result["test"], result["seed"]) == (600, 600, 0)
+    for result in found["results"]:
+        assert result["low"] <= result["value"] <= result["high"]
+        assert result["words"]
+        assert result["seed"] == 0
+        if result["protocol"] in ("knn", "linear"):
+            assert result["metric"] == "accuracy"
+            assert 0.5 < result["value"] <= 1
+            assert (result["train"], result["test"]) == (600, 600)
         assert result["k"] == (20 if result["protocol"] == "knn" else None)
+    # The run learned from 1,024 of the 8,000 rows that the probe's 600 are drawn from; the test part is another.
+    assert 0 < found["overlap"]["train"] < 600
+    assert found["overlap"]["test"] == found["overlap"]["between"] == 0
+    kept = json.loads((run[0] / "evaluations.json").read_text())["mnist10k"]
+    assert len(kept["results"]) == len(found["results"])
 
 
 def test_evaluate_splits_data_without_a_test_part(kptk, run, tmp_path) -> None:
@@ -194,6 +204,14 @@ def test_sick_runs_are_named(kptk, tmp_path, setting, status) -> None:
         (("evaluate", "{run}", "--data", "{other}"), 2, "the model takes rows of 28 x 28 x 1"),
         (("evaluate", "{run}", "--data", "{one}"), 2, "all rows have one class"),
         (("evaluate", "{run}", "--data", "mnist10k", "--k", "0"), 2, "`k` must be at least 1"),
+        (("evaluate", "{run}", "--data", "mnist10k", "--k", "9999"), 2, "at most the number of training rows, 5,000"),
+        (("evaluate", "{run}", "--data", "mnist10k", "--protocols", "knm"), 2, "Did you mean 'knn'?"),
+        (("evaluate", "{run}", "--data", "mnist10k", "--labels-per-class", "1,x"), 2, "takes whole numbers"),
+        (("evaluate", "{run}", "--data", "mnist10k", "--labels-per-class", "9999"), 2, "Received: 9999"),
+        (("evaluate", "{run}", "--data", "mnist10k", "--protocols", "corruptions", "--corruptions", "fog"), 2, "fog"),
+        (("evaluate", "{run}", "--data", "mnist10k", "--part", "test"), 2, "--part is for fine-tuned models"),
+        (("evaluate", "none.keras", "--data", "mnist10k"), 2, "no run folder or .keras file at none.keras"),
+        (("report", "{flat}"), 2, "is not a run folder"),
         (("embed", "{run}", "--data", "mnist10k", "-o", "x.csv"), 2, "must end with .npz or .parquet"),
         (("embed", "{run}", "--data", "mnist10k", "-o", "/nowhere/x.npz"), 2, "no folder /nowhere"),
         (("trian",), 2, "Did you mean 'train'"),

@@ -350,7 +350,7 @@ def test_arms_start_and_train_as_they_say(monkeypatch: pytest.MonkeyPatch) -> No
     assert np.array_equal((features @ kernel + bias).argmax(axis=1), data.y)  # a head that was trained
     assert not np.array_equal(kernel, by_name["full-ft"][2][0])
 
-    assert [by_name[name][3] for name in order] == [120, 127, 127, 120, 20]
+    assert [by_name[name][3] for name in order] == [120, 127, 127, 120, 80]
     assert by_name["scratch-long-augmented"][0].model.augment
     assert not by_name["scratch-long"][0].model.augment
     assert pretrain.calls == [(0, rows(data.pool))]  # once a seed, and never on test rows
@@ -496,7 +496,7 @@ def test_controls_of_a_pretrained_network_have_fresh_weights() -> None:
     for fresh, wanted in zip(bench.fresh(data), reinitialised(network(), 3).get_weights(), strict=True):
         np.testing.assert_array_equal(fresh, wanted)
         assert not np.allclose(fresh, 0.5)
-    for start in arms._Pretrained(bench, Untouched()).of(data):
+    for start in arms.Pretrained(bench, Untouched()).of(data):
         np.testing.assert_array_equal(start, np.full_like(start, 0.5))
 
 

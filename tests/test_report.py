@@ -124,8 +124,9 @@ def page(finished) -> Page:
 
 def test_every_section_is_there_once_and_was_made(page, finished) -> None:
     anchors = [attributes["id"] for attributes in page.all("h2")]
-    # SimCLR draws no pictures of its own, so that section is left out.
-    assert anchors == [anchor for anchor, _, _ in report.SECTIONS if anchor != "reconstructions"]
+    # SimCLR draws no pictures of its own; nobody has judged the run yet; what takes time is left to kptk report.
+    absent = {"reconstructions", "evaluation", "looks", "attention"}
+    assert anchors == [anchor for anchor, _, _ in report.SECTIONS if anchor not in absent]
     assert "could not be made" not in page.words
     assert len(page.all("h1")) == 1
     assert not [line for line in finished[0].reporter.lines if line.startswith("report")]
@@ -180,7 +181,7 @@ def test_pictures_have_words(page) -> None:
     assert len(images) == 8 * 3 + 8 * 7
     assert all(image["alt"] for image in images)
     charts = [svg for svg in page.all("svg") if svg["role"] == "img"]
-    assert len(charts) == 6
+    assert len(charts) == 7
     assert all(svg["aria-label"] for svg in charts)
 
 

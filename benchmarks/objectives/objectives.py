@@ -1,53 +1,38 @@
 """Every vision objective against scratch: the same draws, initial weights and number of steps for all.
 
-    python benchmarks/objectives/objectives.py --data digits
-    python benchmarks/objectives/objectives.py --data mnist10k --objectives contrastive byol --seeds 5
+    python benchmarks/objectives/objectives.py --data digits                              # the recorded cells
+    python benchmarks/objectives/objectives.py --data digits --out runs/objectives        # a new comparison
+    python benchmarks/objectives/objectives.py --data mnist10k --out runs/mine --objectives contrastive byol --seeds 5
 
 Each objective is what `kptk train --plugin NAME` runs: its recipe with its own options, views and optimiser; only the
 backbone, the batch and the number of steps are set here, the same for all of a group. Objectives that need a network
-of another kind (masked modelling: a Vision Transformer) form a group with scratch arms of their own. The work is done
-by the library's harness (`kptk.training.arms`, `kptk.training.experiment`). Finished cells are kept in a file of JSON
-lines, so an interrupted benchmark goes on where it stopped; with every cell there, it only prints the tables.
+of another kind (masked modelling: a Vision Transformer) form a group with scratch arms of their own. A new comparison is one call
+of `kptk.compare` for each group; this script adds the tables of the recorded protocol.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import kptk
+from kptk.plugins import Plugins
 from kptk.training import backend
 
-keras = backend.import_keras()
-
-import kptk
-from kptk.config import RunConfig, resolve
-from kptk.plugins import Plugins
-from kptk.request import Request, Setting
-from kptk.training.arms import SCRATCH, Bench, Setup
-from kptk.training.assemble import build_backbone, build_model, build_preprocessor, view_shape
-from kptk.training.experiment import ALL, Arm, Draw, Grid, draw, paired_difference
-from kptk.training.feeding import steady
-from kptk.training.health import effective_rank, feature_spread
-from kptk.training.optimizer import make_optimizer
-from kptk.training.stream import batches
+backend.import_keras()
+from kptk.training.arms import SCRATCH
+from kptk.training.experiment import ALL, Grid, paired_difference
 
 HERE = Path(__file__).parent
-BATCH = 128
-FINETUNE_STEPS = 300
-VALIDATION_PER_CLASS = 10
 LABELS = (1, 5, ALL)
 STEPS = {"digits": 1000, "mnist10k": 300, "emoji48": 300}
 TEST_ROWS = {"digits": 500, "mnist10k": 2000, "emoji48": 400}
 SIZE = {"emoji48": 24}
 """Side in pixels to which pictures are shrunk, so that a seed takes minutes."""
-SUGGESTS = {"digits": "mnist10k"}
-"""A data set whose suggested views fit: digits are digits."""
 VIT = {"backbone.depth": 4, "backbone.width": 64, "backbone.heads": 4}
 GROUPS: dict[str, tuple[str, dict[str, Any]]] = {"cnn": ("vision/example_cnn", {}), "vit": ("vision/vit_tiny", VIT)}
 OBJECTIVES: dict[str, tuple[str, ...]] = {
@@ -59,135 +44,74 @@ OBJECTIVES: dict[str, tuple[str, ...]] = {
     ),
     "vit": ("masked", "contrastive"),
 }
-OF_DATA: dict[tuple[str, str], dict[str, Any]] = {("digits", "momentum"): {"objective.queue_size": 256}}
+OF_DATA: dict[tuple[str, str], dict[str, Any]] = {("digits", "momentum"): {"momentum:objective.queue_size": 256}}
 """Options that the documentation of an objective asks for: a queue of a quarter of the data at most."""
-SCRATCH_RATES = (3e-3, 1e-3, 3e-4)
-"""Learning rates of the arms without pre-training: the usual ones of fine-tuning and that of pre-training."""
 LEFT_OUT = {"digits": {"position"}}
 """Objectives that refuse a data set: parts of an image of 8 x 8 pixels are too small to be put in place."""
 LABELLED = {"supervised", "supcon", "distill"}
 """These see the label of every row of the pool: what all labels are worth, no rival of the rest."""
 
 
-def load(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """All rows and classes of a data set, test parts included."""
-    if name == "digits":
-        from sklearn.datasets import load_digits
+def digits_file(folder: Path) -> str:
+    """Scikit-learn's digits as a file that `kptk` reads."""
+    from sklearn.datasets import load_digits
 
+    path = folder / "digits.npz"
+    if not path.exists():
         digits = load_digits()
-        return np.rint(digits.images * (255 / 16)).astype("uint8")[..., None], digits.target
-    source = kptk.dataset(name)
-    parts = [part for part in (source, source.holdout()) if part is not None]
-    x = np.concatenate([part.read(np.arange(len(part))) for part in parts])
-    return x, np.concatenate([part.labels for part in parts])
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(path, x=np.rint(digits.images * (255 / 16)).astype("uint8")[..., None], y=digits.target)
+    return str(path)
 
 
-def configuration(plugins: Plugins, objective: str, group: str, data: str) -> RunConfig:
-    """The recipe of an objective, on this group's backbone."""
-    backbone, options = GROUPS[group]
-    if data == "digits" and group == "vit":
-        options = options | {"backbone.patch": 2}
-    settings = {"train.batch_size": BATCH, "train.epochs": 10} | options
-    settings |= OF_DATA.get((data, objective), {})
-    if data in SIZE:
-        settings["preprocessor.size"] = SIZE[data]
-    request = Request(
-        recipe=objective,
-        names={"backbone": backbone},
-        data=SUGGESTS.get(data, data),
-        settings=tuple(Setting(key, value) for key, value in settings.items()),
-    )
-    return resolve(plugins, request)
-
-
-def pretraining(config: RunConfig, steps: int) -> Any:
-    """A function that teaches a backbone as `kptk train` would, for a number of steps."""
-    epochs = 10  # only says how often the log is written, and how stages are divided
-
-    def pretrain(backbone: Any, data: Draw) -> dict[str, float]:
-        keras.utils.set_random_seed(data.seed)
-        labels = bool(config.objective.offer.spec.labels)
-        source = kptk.ArraySource(data.pool, data.pool_y if labels else None)
-        model = build_model(config, source, backbone)
-        model.set_total_steps(steps)
-        model.compile(optimizer=make_optimizer(config.train.values, steps // model.stages))
-        stream = batches(source, BATCH, data.seed, 0, steps, labels=labels)
-        began = time.process_time()
-        history = model.fit(steady(stream), steps_per_epoch=steps // epochs, epochs=epochs, verbose=0, shuffle=False)
-        seconds = time.process_time() - began
-        stream.close()
-        rows = data.pool[:512]
-        plain = model.views.plain(rows) if model.views is not None else rows
-        features = np.asarray(keras.ops.convert_to_numpy(model.encode(plain)), "float32")
-        return {
-            "cpu_seconds": round(seconds, 1),
-            "rank": round(effective_rank(features), 2),
-            "spread": round(feature_spread(features), 3),
-            "loss": round(float(history.history["loss"][-1]), 4),
-        }
-
-    return pretrain
-
-
-def group_arms(plugins: Plugins, group: str, objectives: list[str], data: str, x: Any, y: Any) -> dict[str, Arm]:
-    """Controls and objectives of a group; the names of a second group's arms begin with its name."""
-    prefix = "" if group == "cnn" else f"{group}:"
-    usual = configuration(plugins, "contrastive", group, data)
-    shape = view_shape(usual, kptk.ArraySource(x[:1]))
-    setup = Setup(
-        build=lambda: build_backbone(usual.backbone, shape),
-        preprocessor=build_preprocessor(usual.preprocessor, 1, 0),
-        pretrain_steps=STEPS[data],
-        finetune_steps=FINETUNE_STEPS,
-        classes=len(np.unique(y)),
-    )
-    bench = Bench(setup)
-    controls = Bench(replace(setup, rates=SCRATCH_RATES)).controls()
-    arms = {f"{prefix}{name}": arm for name, arm in controls.items() if name != "raw" or not prefix}
-    for name in objectives:
-        pretrain = pretraining(configuration(plugins, name, group, data), STEPS[data])
-        arms |= bench.transfers(pretrain, f"{prefix}{name}/")
-    return arms
-
-
-def wanted(arm: str, labels: int) -> bool:
-    """Leave out cells that say nothing new: kNN with few labels, short scratch with all of them."""
-    if arm.endswith("/full-ft"):
-        return arm.startswith("vit:") or "/simmim" in arm
-    return not arm.endswith("/knn") or labels == ALL
-
-
-def run(options: argparse.Namespace, grid: Grid) -> None:
-    """Fill the grid, group by group and seed by seed."""
-    x, y = load(options.data)
-    plugins = Plugins()
-    started = time.perf_counter()
-
-    def draws(seed: int, labels: int) -> Iterator[Draw]:
-        yield draw(
-            x,
-            y,
-            seed=seed,
-            labels_per_class=labels,
-            test_rows=TEST_ROWS[options.data],
-            validation_per_class=VALIDATION_PER_CLASS,
-        )
-
+def run(options: argparse.Namespace) -> Grid:
+    """Fill a folder a group by `kptk.compare`; its cells under the names of the recorded ones."""
+    out = Path(options.out)
+    grid = Grid(out / "nothing.jsonl")
     for group, names in OBJECTIVES.items():
         chosen = [name for name in names if not options.objectives or name in options.objectives]
         chosen = [name for name in chosen if name not in LEFT_OUT.get(options.data, ())]
         if not chosen or group not in options.groups:
             continue
-        arms = group_arms(plugins, group, chosen, options.data, x, y)
-        for seed in range(options.first_seed, options.first_seed + options.seeds):
-            for labels in LABELS:
-                some = {name: arm for name, arm in arms.items() if wanted(name, labels)}
-                for cell in grid.run(some, draws(seed, labels)):
-                    print(
-                        f"{time.perf_counter() - started:7.0f} s  seed {seed}  k {labels or 'all'}  {cell.arm:<28} "
-                        f"{100 * cell.test:5.1f} %  {dict(cell.facts)}",
-                        flush=True,
-                    )
+        folder = out / f"{options.data}-{group}"
+        if (folder / "comparison.toml").exists():
+            kptk.compare(out=folder, jobs=options.jobs)
+        else:
+            compare(options, group, chosen, folder)
+        prefix = "" if group == "cnn" else f"{group}:"
+        cells = Grid(folder / "cells.jsonl").cells
+        grid.cells += [replace(cell, arm=f"{prefix}{cell.arm}") for cell in cells if not prefix or cell.arm != "raw"]
+    return grid
+
+
+def compare(options: argparse.Namespace, group: str, objectives: list[str], folder: Path) -> None:
+    """One comparison: the objectives of a group."""
+    data = options.data
+    backbone, settings = GROUPS[group]
+    settings = {**settings, **({"backbone.patch": 2} if data == "digits" and group == "vit" else {})}
+    if data == "digits":
+        settings |= Plugins().find("dataset", "mnist10k").spec.suggests  # digits are digits
+    if data in SIZE:
+        settings["preprocessor.size"] = SIZE[data]
+    for name in objectives:
+        settings |= OF_DATA.get((data, name), {})
+    kptk.compare(
+        [*objectives, "scratch"],
+        digits_file(Path(options.out)) if data == "digits" else data,
+        labels_per_class=[count or "all" for count in LABELS],
+        seeds=options.seeds,
+        budget=f"{options.steps or STEPS[data]}steps",
+        backbone=backbone,
+        options={
+            "compare.first_seed": options.first_seed,
+            "compare.split": "seed",
+            "compare.test_rows": TEST_ROWS[data],
+            "compare.ways": "frozen,lp-ft,knn" if group == "cnn" else "frozen,lp-ft,full-ft,knn",
+            **settings,
+        },
+        out=folder,
+        jobs=options.jobs,
+    )
 
 
 def shown(values: list[float], digits: int = 1) -> str:
@@ -249,22 +173,18 @@ def interval(first: dict[int, float], second: dict[int, float]) -> str:
 
 
 def main() -> None:
-    """Run what is missing and print the tables."""
+    """Compare, if a folder is named, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", choices=sorted(STEPS), default="digits")
+    parser.add_argument("--out", default="", help="folder of new comparisons, or of those to go on with")
     parser.add_argument("--objectives", nargs="*", default=[], help="some of them; default: all")
     parser.add_argument("--groups", nargs="*", default=list(GROUPS), choices=list(GROUPS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument(
-        "--out", default="", help="file of finished cells; default: results-DATA.jsonl beside this script"
-    )
-    parser.add_argument("--print-only", action="store_true", help="run nothing")
+    parser.add_argument("--steps", type=int, default=0, help="of pre-training; 0: as recorded")
+    parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
-    grid = Grid(options.out or HERE / f"results-{options.data}.jsonl")
-    if not options.print_only:
-        run(options, grid)
-    tables(options, grid)
+    tables(options, run(options) if options.out else Grid(HERE / f"results-{options.data}.jsonl"))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ KINDS = {plural: kind for kind, plural in PLURALS.items()}
 @click.argument("pattern", required=False, default="*")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_offers(kind: str, pattern: str, as_json: bool) -> None:
-    """List what is installed: objectives, backbones, preprocessors, strategies, tasks, datasets, recipes.
+    """List what is installed: objectives, backbones, preprocessors, strategies, tasks, datasets, recipes, comparisons.
 
     PATTERN is a shell pattern: kptk list backbones 'resnet*'
     """
@@ -82,6 +82,8 @@ def _facts(offer: Offer) -> str:
             return f"{spec.inputs}; {reads}"
         case "recipe":
             return spec.expect
+        case "comparison":
+            return ", ".join(spec.arms)
         case "backbone":
             if spec.reads:
                 return f"reads {', '.join(spec.reads)}"

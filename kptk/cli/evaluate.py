@@ -7,35 +7,78 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kptk import settings
 from kptk.cli.output import ConsoleReporter, print_json
+from kptk.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from kptk.plugins import Plugins
 
 MEANING = {"run": "this run", "random": "random encoder", "raw": "raw inputs"}
+LIST = "comma-separated"
+
+
+def _words(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Split ``a,b``."""
+    del context, parameter
+    return None if value is None else tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def _numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    """Split ``1,5``."""
+    words = _words(context, parameter, value)
+    try:
+        return None if words is None else tuple(int(word) for word in words)
+    except ValueError:
+        raise click.BadParameter(f"takes whole numbers, such as 1,5,10. Received: {value}.") from None
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", metavar="RUN|MODEL.keras")
 @click.option(
     "--data",
     metavar="PATH|NAME",
     required=True,
     help="Labelled data: class sub-folders, .npz with x and y, or a name.",
 )
+@click.option(
+    "--protocols",
+    metavar="NAMES",
+    default=",".join(settings.QUICK_PROTOCOLS),
+    show_default=True,
+    callback=_words,
+    help=f"How to judge, {LIST}; also: {', '.join(p for p in settings.PROTOCOLS if p not in settings.QUICK_PROTOCOLS)}, all.",
+)
 @click.option("--k", default=20, show_default=True, help="Neighbours of the kNN vote.")
-@click.option("--seed", default=0, show_default=True, help="Of the split and the random encoder.")
+@click.option(
+    "--labels-per-class",
+    metavar="N,N",
+    default=None,
+    callback=_numbers,
+    help="Labels of each class of the few-label probe.  [default: 1,5,10, as far as there are]",
+)
+@click.option("--draws", default=5, show_default=True, help="How often those labels are drawn.")
+@click.option("--seed", default=0, show_default=True, help="Of the split, the draws and the random encoder.")
 @click.option("--limit", default=5000, show_default=True, help="Rows of each part at most; 0 for all.")
-@click.option("--robustness", is_flag=True, help="Attack the linear probe, too (PGD on the pixels; images only).")
+@click.option("--robustness", is_flag=True, help="Add the protocols corruptions and pgd (images only).")
 @click.option(
     "--epsilon",
     "epsilons",
     multiple=True,
     type=click.FloatRange(0, 1, min_open=True),
-    default=(0.05, 0.1, 0.2),
+    default=settings.EPSILONS,
     show_default=True,
-    help="Largest change of a pixel of 0..1 by --robustness; repeatable.",
+    help="Largest change of a pixel of 0..1 by pgd; repeatable.",
 )
+@click.option(
+    "--corruptions",
+    metavar="NAMES",
+    default=",".join(settings.CORRUPTIONS),
+    show_default=True,
+    callback=_words,
+    help=f"What to do to the images, {LIST}.",
+)
+@click.option("--severity", type=click.IntRange(1, 5), default=3, show_default=True, help="How strongly.")
 @click.option(
     "--part",
     type=click.Choice(("auto", "test", "all")),
@@ -47,47 +90,96 @@ MEANING = {"run": "this run", "random": "random encoder", "raw": "raw inputs"}
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", is_flag=True, help="Print the scores only.")
 def evaluate(run: str, data: str, part: str, as_json: bool, quiet: bool, robustness: bool, **options: Any) -> None:
-    """Score RUN: a pre-trained encoder by kNN and linear probe, a fine-tuned model by its task.
+    """Score RUN: an encoder by kNN, probes, retrieval and more; a fine-tuned model by its task.
 
-    An encoder is scored beside a random encoder and the raw inputs. A fine-tuned model may also be a .keras file.
+    An encoder is scored beside a random encoder and the raw inputs, each figure with its 95 % interval. It may also be a
+    .keras file.
     """
     from kptk.config import locate
     from kptk.plugins import Plugins
     from kptk.runfolder import RunFolder
+    from kptk.training.paths import finetuned_file
 
-    if not robustness:
+    if robustness:
+        options["protocols"] = (*options["protocols"], "corruptions", "pgd")
+    if not {"pgd", "all"} & set(options["protocols"]):
         options["epsilons"] = ()
     plugins = Plugins()
-    if Path(run).suffix == ".keras" or RunFolder.open(run).finetuned:
+    if Path(run).suffix == ".keras" and not Path(run).is_dir():
+        if not Path(run).exists():
+            raise InputError(f"no run folder or .keras file at {run}.")
+        finetuned = finetuned_file(Path(run), plugins)
+    else:
+        finetuned = RunFolder.open(run).finetuned
+        if not finetuned:
+            _ = RunFolder.open(run).backbone  # refuse a wrong folder or path before Keras is imported
+    if finetuned:
         _evaluate_finetuned(plugins, run, data, part, options["on_bad_input"], as_json, quiet)
         return
-    _ = RunFolder.open(run).backbone  # refuse a wrong folder or path before Keras is imported
+    if part != "auto":
+        raise UsageError(
+            "--part is for fine-tuned models; an encoder is tested on the data's own test part, or on half."
+        )
     locate(plugins, data, any_reader=True)
     from kptk.training import backend
 
     backend.import_keras()
     from kptk.training.evaluation import evaluate as judge
+    from kptk.training.evaluation_file import keep
 
     reporter = ConsoleReporter(quiet=quiet, to_stderr=as_json)
     result = judge(run, data, plugins=plugins, reporter=reporter, **options)
+    keep(run, data, result)
     if as_json:
         print_json(result.to_dict())
         return
     first = result.scores[0]
-    rows = f"{first.test:,} test rows, {first.train:,} labelled rows to learn from"
-    reporter.line(f"{run} on {data}: accuracy on {rows}, seed {first.seed}")
-    for score in result.scores:
-        if score.protocol != "pgd":
-            probe = f"kNN (k={score.k})" if score.protocol == "knn" else "linear probe"
-            click.echo(f"{MEANING[score.encoder]:<16} {probe:<14} {100 * score.value:6.2f} %")
-    attacked = [score for score in result.scores if score.protocol == "pgd"]
-    if attacked:
-        reporter.line(
-            f"Linear probe on {attacked[0].test:,} test rows whose pixels are changed against it (PGD, 20 steps)"
-        )
-    for score in attacked:
-        probe = f"by up to {score.epsilon:g}" if score.epsilon else "unchanged"
-        click.echo(f"{MEANING[score.encoder]:<16} {probe:<14} {100 * score.value:6.2f} %")
+    reporter.line(f"{run} on {data}: {result.data}; seed {first.seed}")
+    reporter.line("[low, high]: 95 % interval by resampling the tested rows, and the labels where they are drawn")
+    for line in _table(result.scores):
+        click.echo(line)
+
+
+def _table(scores: Any) -> list[str]:
+    """A line a figure with the three encoders beside each other; each kind of figure below its protocol in words."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for score in scores:
+        rows.setdefault((score.protocol, name_of(score)), {})[score.encoder] = score
+    width = max(len(name) for _, name in rows)
+    lines = [" " * width + "".join(f"  {MEANING[encoder]:<22}" for encoder in MEANING).rstrip()]
+    for (_, name), found in rows.items():
+        cells = (figure(found[encoder]) if encoder in found else "-" for encoder in MEANING)
+        lines.append((f"{name:<{width}}" + "".join(f"  {cell:<22}" for cell in cells)).rstrip())
+    return lines
+
+
+def name_of(score: Any) -> str:
+    """What a score is called in a table.
+
+    Args:
+        score: the score.
+    """
+    if score.protocol == "knn":
+        return f"kNN (k={score.k})"
+    if score.protocol == "few-label":
+        return f"{score.labels_per_class} label{'' if score.labels_per_class == 1 else 's'} a class"
+    if score.protocol == "pgd":
+        return f"PGD {score.epsilon:g}" if score.epsilon else "PGD: unchanged"
+    if score.protocol == "corruptions":
+        return score.corruption.replace("_", " ") if score.severity else "corruptions: none"
+    names = {"linear": "linear probe", "lp-ft": "LP-FT", "retrieval": score.metric, "alignment": score.metric}
+    return names.get(score.protocol, score.metric.replace("_", " "))
+
+
+def figure(score: Any) -> str:
+    """A score with its interval: shares in per cent.
+
+    Args:
+        score: the score.
+    """
+    if score.metric in ("effective_rank", "alignment", "uniformity"):
+        return f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}]"
+    return f"{100 * score.value:.2f} % [{100 * score.low:.1f}, {100 * score.high:.1f}]"
 
 
 def _evaluate_finetuned(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from kptk.errors import UsageError
 from kptk.request import Request, Setting, from_toml, parse_setting
 
 PART_FLAGS = ("objective", "backbone", "preprocessor")
@@ -69,10 +70,33 @@ def to_request(flags: dict[str, Any]) -> Request:
     ]
     if flags.get("on_bad_input"):
         settings.append(Setting("data.on_bad_input", flags["on_bad_input"], text=True))
+    if flags.get("stop_on") is not None:
+        settings.append(Setting("train.stop_on", stop_on(flags["stop_on"]), text=True))
     settings += [parse_setting(text) for text in flags.get("options", ())]
     names = {part: flags[part] for part in PART_FLAGS if flags.get(part)}
     said = Request(recipe=flags.get("plugin", ""), names=names, data=flags.get("data", ""), settings=tuple(settings))
     return said.over(base)
+
+
+def stop_on(words: str) -> str:
+    """The option ``train.stop_on`` for a list of reasons: a run that stops on collapse stops on NaN, too.
+
+    Args:
+        words: comma-separated.
+
+    Raises:
+        UsageError: if one is unknown, or ``never`` stands beside another.
+
+    Example:
+        >>> stop_on("collapse,nan"), stop_on("nan")
+        ('collapse', 'nan')
+    """
+    reasons = {word.strip() for word in words.split(",")}
+    if reasons == {"never"} or reasons == {"nan"}:
+        return words.strip()
+    if reasons and reasons <= {"collapse", "nan"}:
+        return "collapse"
+    raise UsageError(f"--stop-on takes nan, collapse,nan or never. Received: {words}.")
 
 
 def flag_value(arguments: Sequence[str], flag: str) -> str:

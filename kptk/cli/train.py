@@ -61,6 +61,12 @@ def _write_options(config: RunConfig, formatter: click.HelpFormatter) -> None:
 @click.option("--out", metavar="RUN_DIR", default="", help="Where the run is kept. Default: runs/PLUGIN-DATE-TIME")
 @click.option("--epochs", metavar="N", default=None, help="Passes over the data.")
 @click.option("--batch-size", metavar="N", default=None, help="Examples a step.")
+@click.option(
+    "--stop-on",
+    metavar="WHAT",
+    default=None,
+    help="End early: nan (the loss is not a number), collapse,nan (the features collapsed, too), never.",
+)
 @click.option("--resume", metavar="RUN_DIR", default="", help="Go on with an interrupted run.")
 @click.option(
     "--print-config",

@@ -96,16 +96,21 @@ def _smallest(subject: Subject) -> Any:
     _keras()
     from kptk.testing import toys
 
-    shape = toys.toy(subject.spec.inputs).shape(subject.spec.min_size)
-    return subject.once(f"backbone {subject.spec.name}", lambda: subject.spec.build(input_shape=shape))
+    kind = toys.toy(subject.spec.inputs)
+    own = {option.name for option in subject.spec.options}
+    told = {name: value for name, value in kind.options.items() if name in own}
+    shape = kind.shape(subject.spec.min_size)
+    return subject.once(f"backbone {subject.spec.name}", lambda: subject.spec.build(input_shape=shape, **told))
 
 
 def _inputs(subject: Subject, count: int) -> Any:
     """Random prepared inputs as the backbone takes them."""
     import numpy as np
 
-    model = _smallest(subject)
-    return np.random.default_rng(0).random((count, *model.input_shape[1:])).astype("float32")
+    model, rng = _smallest(subject), np.random.default_rng(0)
+    shape = (count, *model.input_shape[1:])
+    dtype = str(getattr((getattr(model, "inputs", None) or [None])[0], "dtype", "float32"))
+    return rng.integers(0, 10, shape).astype(dtype) if dtype.startswith("int") else rng.random(shape).astype("float32")
 
 
 def _foreign_classes(config: Any) -> Iterator[str]:

@@ -26,6 +26,8 @@ OFFER_CHECKS: dict[str, tuple[str, ...]] = {
     "task": ("spec_checks", "finetune_checks"),
     "dataset": ("spec_checks", "dataset_checks"),
     "recipe": ("recipe_checks",),
+    "command": ("command_checks",),
+    "comparison": ("comparison_checks",),
 }
 """For each kind of offer, the modules of this package whose checks it gets."""
 

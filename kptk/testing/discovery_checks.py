@@ -80,9 +80,9 @@ def _faults(spec: Spec) -> Iterator[str]:
     for name in (spec.name, *spec.aliases):
         if not NAME.match(name):
             yield f"the name {name!r} must be a lower-case identifier"
-    if spec.kind == "recipe":
+    if spec.kind in ("recipe", "comparison"):
         if spec.target:
-            yield "a recipe has no target"
+            yield f"a {spec.kind} has no target"
     elif not TARGET.match(spec.target):
         yield f"the target must have the form 'package.module:attribute'. Received: {spec.target!r}"
     if not spec.summary.endswith(".") or "\n" in spec.summary:

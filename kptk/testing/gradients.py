@@ -36,7 +36,8 @@ def _tensorflow(function: Any, arrays: list[Any]) -> tuple[float, list[Any]]:
     with tf.GradientTape() as tape:
         tape.watch(tensors)
         value = function(*tensors)
-    return float(value), [gradient.numpy() for gradient in tape.gradient(value, tensors)]
+    # The gradient of rows that were looked up comes as these rows only.
+    return float(value), [tf.convert_to_tensor(gradient).numpy() for gradient in tape.gradient(value, tensors)]
 
 
 def _jax(function: Any, arrays: list[Any]) -> tuple[float, list[Any]]:

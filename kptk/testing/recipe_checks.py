@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kptk import assembly, settings
 from kptk.config import resolve
-from kptk.request import PARTS, Request
+from kptk.request import PARTS, Request, Setting
 
 if TYPE_CHECKING:
     from kptk.plugins import Plugins
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 def parts_fit_together(subject: Subject) -> None:
     """Every part that the recipe names is offered by an installed plugin, and the parts can work together."""
     assert subject.offer is not None
-    assembly.check(resolve(subject.plugins, Request(recipe=subject.offer.id)))
+    config = resolve(subject.plugins, Request(recipe=subject.offer.id))
+    assert config.objective.offer is not None
+    given = tuple(Setting(f"objective.{name}", "given by the user") for name in config.objective.offer.spec.needs)
+    assembly.check(resolve(subject.plugins, Request(recipe=subject.offer.id, settings=given)))
 
 
 def settings_are_known(subject: Subject) -> None:

@@ -25,7 +25,8 @@ def compare(file: Path) -> str:
         ``"equal"``, or what is wrong.
     """
     import kptk
-    import kptk.testing.toys  # registers the kit's own views
+    import kptk.testing.text_toys  # registers the kit's own views
+    import kptk.testing.toys
 
     keras = backend.import_keras()
     try:

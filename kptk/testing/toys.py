@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from kptk.data import Source
 from kptk.errors import UsageError
 from kptk.plugins import Plugins
+from kptk.testing.checks import Skip
 from kptk.training.patches import EMBED, ENCODER
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.transformer import encoder
@@ -34,6 +36,9 @@ CLASSES = 4
 USUAL_VIEWS = {"image": "vision/image_views"}
 """The preprocessor that an objective gets, if it is installed; otherwise the toy's own views."""
 
+OWN = {"text": "kptk.testing.text_toys"}
+"""Modules of the kit that teach it other kinds of input."""
+
 Array = NDArray[np.generic]
 
 
@@ -48,6 +53,7 @@ class Toy:
         shape: from a backbone's smallest size to a legal ``input_shape``.
         raw: from a count and a seed to rows that a preprocessor with `fits` learns from and prepares, with labels; None if
             this kind of input needs none.
+        options: what a backbone for such inputs is told besides their shape, if it has options of these names.
     """
 
     inputs: Callable[[int, int], tuple[Array, Array]]
@@ -55,6 +61,7 @@ class Toy:
     views: Callable[[int], Preprocessor]
     shape: Callable[[int], tuple[int, ...]]
     raw: Callable[[int, int], Source] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 _TOYS: dict[str, Toy] = {}
@@ -79,6 +86,8 @@ def toy(kind: str) -> Toy:
     Raises:
         UsageError: if nobody registered that kind.
     """
+    if kind not in _TOYS and kind in OWN:
+        importlib.import_module(OWN[kind])  # registers it
     if kind not in _TOYS:
         _import_toys(kind)
     if kind not in _TOYS:
@@ -133,6 +142,8 @@ def build_objective(subject: Subject, *, plain_views: bool = False, **options: A
         The model, not compiled.
     """
     spec = subject.spec
+    if missing := set(spec.needs) - set(options):
+        raise Skip(f"it needs {', '.join(sorted(missing))}; the plugin's tests give it some")
     kind = kind_of(spec)
     keras.utils.set_random_seed(0)
     backbone = toy(kind).backbone(spec.features)

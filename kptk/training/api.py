@@ -226,14 +226,34 @@ def evaluate(run: str | Path, data: str, **options: Any) -> Evaluation:
     """Judge a run on labelled data, as ``kptk evaluate`` does; see `kptk.training.evaluation.evaluate`.
 
     Args:
-        run: the run folder.
+        run: the run folder, or a ``.keras`` file that holds a backbone.
         data: labelled data, a path or a name.
-        **options: ``k``, ``seed``, ``limit``, ``protocols``, ``on_bad_input``.
+        **options: ``protocols``, ``k``, ``seed``, ``limit``, ``labels_per_class``, ``draws``, ``epsilons``, ``corruptions``,
+            ``severity``, ``on_bad_input``.
     """
     backend.import_keras()
     from kptk.training.evaluation import evaluate as judge
 
     return judge(run, data, **options)
+
+
+def report(*paths: str | Path, out: str | Path = "") -> dict[str, Any]:
+    """Write one page about a run, a fine-tuned model or a comparison, or about several runs, as ``kptk report`` does.
+
+    Args:
+        *paths: their folders.
+        out: the HTML file; ``report.html`` in the folder, or here if there are several.
+
+    Returns:
+        Where the page is, what kind it is and how long it is.
+    """
+    from kptk.reports import target
+
+    where = target([str(path) for path in paths], str(out))
+    backend.import_keras()
+    from kptk.training.report.make import make_report
+
+    return make_report(paths, where)
 
 
 def embed(run: str | Path, data: str, out: str | Path, **options: Any) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class Setup:
         finetune_steps: steps on labelled rows.
         classes: number of classes.
         rates: learning rates of fine-tuning among which every arm chooses on validation rows.
+        raw: from prepared rows to vectors without any network; None flattens and scales them.
     """
 
     build: Callable[[], keras.Model]
@@ -78,6 +79,7 @@ class Setup:
     finetune_steps: int
     classes: int
     rates: Sequence[float] = (1e-3, 3e-4)
+    raw: Callable[[Array], Array] | None = None
 
 
 SCRATCH = ("scratch", "scratch-long", "scratch-long-augmented")
@@ -124,14 +126,15 @@ class Bench:
             "scratch-long-augmented": lambda data: self._tuned(self.augmented, self.fresh, data, long),
         }
 
-    def transfers(self, pretrain: Pretrain, prefix: str = "") -> dict[str, Arm]:
+    def transfers(self, pretrain: Pretrain, prefix: str = "", *, weights: Pretrained | None = None) -> dict[str, Arm]:
         """The arms of one objective: plain fine-tuning, LP-FT, frozen probe and kNN.
 
         Args:
             pretrain: teaches a backbone; called once a seed.
             prefix: put before each arm's name, ``"simclr/"``.
+            weights: what it taught, if others use it too.
         """
-        weights = _Pretrained(self, pretrain)
+        weights = weights or Pretrained(self, pretrain)
         steps = self.setup.finetune_steps
 
         def with_facts(arm: Callable[[Sequence[Array], Draw], Outcome]) -> Arm:
@@ -156,8 +159,9 @@ class Bench:
         def flat(x: Array) -> Array:
             return x.reshape(len(x), -1).astype("float32") / np.float32(255 if x.dtype.kind in "iu" else 1)
 
+        raw = self.setup.raw or flat
         return max(
-            (probe(flat, data), probe(flat, data, centre=flat(data.pool[:4096]).mean(axis=0))),
+            (probe(raw, data), probe(raw, data, centre=raw(data.pool[:4096]).mean(axis=0))),
             key=lambda outcome: outcome.validation,
         )
 
@@ -182,11 +186,17 @@ class Bench:
             self.plain.set_backbone(start)
             self.plain.set_head(kernel, bias)
 
-        return self.plain.best(data, begin, self.setup.finetune_steps - HEAD_STEPS)
+        steps = self.setup.finetune_steps
+        return self.plain.best(data, begin, steps - min(HEAD_STEPS, steps // 3))
 
 
-class _Pretrained:
-    """Pre-trained weights of the current seed, made once for all arms and numbers of labels."""
+class Pretrained:
+    """Pre-trained weights of the current seed, made once for all arms and numbers of labels.
+
+    Args:
+        bench: around which network.
+        pretrain: teaches a backbone.
+    """
 
     def __init__(self, bench: Bench, pretrain: Pretrain) -> None:
         self.bench = bench
@@ -195,6 +205,11 @@ class _Pretrained:
         self._weights: tuple[int, list[Array]] = (-1, [])
 
     def of(self, data: Draw) -> list[Array]:
+        """Weights for a draw.
+
+        Args:
+            data: the draw.
+        """
         if self._weights[0] != data.seed:
             keras.utils.set_random_seed(data.seed)  # the fresh weights of this seed, if the backbone has none loaded
             backbone = self.bench.setup.build()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import sys
 import tempfile
@@ -85,6 +86,23 @@ def name() -> str:
     import keras
 
     return str(keras.backend.backend())
+
+
+def coming_name() -> str:
+    """Name of the backend that Keras has or will have once it is imported; imports nothing.
+
+    Raises:
+        UsageError: if none is installed.
+    """
+    if "keras" in sys.modules:
+        return name()
+    _choose_backend()
+    wanted = os.environ.get("KERAS_BACKEND")
+    configured = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
+    if not wanted and configured.exists():
+        with contextlib.suppress(OSError, ValueError):
+            wanted = json.loads(configured.read_text(encoding="utf-8")).get("backend")
+    return wanted or "tensorflow"
 
 
 def make_deterministic() -> None:

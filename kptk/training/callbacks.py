@@ -77,6 +77,7 @@ class Checkpoints(RunCallback):
         self.every = every
         self.first_loss = first_loss
         self.stop_on_nan = stop_on_nan
+        self.diverged = False
         self.interrupted = False
         self._before: dict[int, Any] = {}
 
@@ -116,6 +117,7 @@ class Checkpoints(RunCallback):
             self.first_loss = float(logs["loss"])
         if self.stop_on_nan and logs and not math.isfinite(float(logs["loss"])):
             self.model.stop_training = True
+            self.diverged = True
         due = self.every and self.step % self.every == 0
         if (due or self.interrupted) and self.in_mid_epoch:
             self.write()
@@ -124,7 +126,11 @@ class Checkpoints(RunCallback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write a checkpoint; stop if that was asked for during the last step."""
-        del epoch, logs
+        del epoch
+        if self.stop_on_nan and logs and math.isnan(logs.get("feature_spread", 0.0)):
+            # Spoilt weights need not show in the loss: one that compares directions can stay at its chance level.
+            self.model.stop_training = True
+            self.diverged = True
         late = time.monotonic() - self._written[1] >= self.seconds
         if (late or self.interrupted) and not self.in_mid_epoch:
             self.write()
@@ -132,7 +138,9 @@ class Checkpoints(RunCallback):
             self._stop()
 
     def write(self) -> None:
-        """Write a checkpoint now."""
+        """Write a checkpoint now; of a run that diverged the last one before that is kept, from which it can be replayed."""
+        if self.diverged:
+            return
         checkpoint.save(self.folder, self.model, Progress(step=self.step, first_loss=self.first_loss))
         self._written = (self.step, time.monotonic())
 

@@ -1,4 +1,4 @@
-"""Opens the encoder of a finished run, and the two controls beside it."""
+"""Opens the encoder of a finished run or of a saved model, and the two controls beside it."""
 
 from __future__ import annotations
 
@@ -11,38 +11,83 @@ from kptk import runfolder
 from kptk.config import RunConfig, resolve
 from kptk.data import Source
 from kptk.errors import InputError
-from kptk.plugins import Plugins
+from kptk.finetuning import usual_preprocessor
+from kptk.plugins import Plugins, load_target
 from kptk.request import from_toml
 from kptk.runfolder import RunFolder
-from kptk.training.assemble import build_preprocessor, like, open_like
+from kptk.training.assemble import build_preprocessor, like, open_like, open_source
 from kptk.training.backbones import reinitialised
 from kptk.training.features import Encoder
+from kptk.training.origin import check_backbone, refuse_lambda
 from kptk.training.prepared import load_preprocessor
+from kptk.training.pretrainer import Pretrainer
 from kptk.training.saving import load_model
+from kptk.training.strategy import Strategy
 
 
 class TrainedEncoder:
-    """The encoder of a run, with what is needed to feed and judge it.
+    """The encoder of a run or of a saved model, with what is needed to feed and judge it.
 
     Args:
-        path: the run folder.
+        path: a run folder; or a ``.keras`` file that holds a backbone or a pretrainer.
         plugins: the registry.
+
+    Raises:
+        InputError: if it is neither.
     """
 
     def __init__(self, path: str | Path, plugins: Plugins | None = None) -> None:
         self.plugins = plugins or Plugins()
+        self.config: RunConfig | None = None
+        self.fitted: Any = None
+        self._views: Any = None
+        if Path(path).suffix == ".keras":
+            self._open_file(Path(path))
+            return
         self.folder = RunFolder.open(path)
-        self.config: RunConfig = resolve(self.plugins, from_toml(self.folder.path / runfolder.CONFIG))
+        self.config = resolve(self.plugins, from_toml(self.folder.path / runfolder.CONFIG))
         self.backbone = load_model(self.folder.backbone, self.plugins, compile=False)
         described = self.folder.read_json(runfolder.ENVIRONMENT).get("data", {})
         self.row_shape = tuple(described.get("row_shape", ()))
         self.fitted = load_preprocessor(self.folder, self.plugins)
 
-    def preprocessor(self) -> Any:
-        """What prepares the rows: that of the run."""
-        if self.fitted is not None:
-            return self.fitted
-        return build_preprocessor(self.config.preprocessor, self.config.views, seed=0)
+    def _open_file(self, path: Path) -> None:
+        model = load_model(path, self.plugins, compile=False)
+        refuse_lambda(model, path)
+        if isinstance(model, Strategy):
+            raise InputError(f"{path} is a fine-tuned model, which has predictions, not features.")
+        self.backbone = model
+        if isinstance(model, Pretrainer):
+            self.backbone, self._views = model.backbone, model.views
+            self.fitted = self._views if self._views is not None and self._views.fits else None
+        check_backbone(self.backbone, str(path))
+        self.row_shape = tuple(self.backbone.input_shape[1:])
+
+    def preprocessor(self, views: int = 0, seed: int = 0) -> Any:
+        """What prepares the rows: that of the run; for a plain model, what recipes use for images; None for nothing.
+
+        Args:
+            views: how many views it makes of each row; 0 for as many as the run's.
+            seed: of the views.
+        """
+        own = self.fitted if self.fitted is not None else self._views
+        if own is not None:
+            return own if not views else type(own).from_config(own.get_config() | {"views": views, "seed": seed})
+        if self.config is not None:
+            return build_preprocessor(self.config.preprocessor, views or self.config.views, seed=seed)
+        offer = usual_preprocessor(self.plugins, "image") if len(self.row_shape) == 3 else None
+        return load_target(offer)(views=views or 1, seed=seed) if offer else None  # type: ignore[operator]
+
+    def pretraining_rows(self) -> Source:
+        """Open the rows that the run was trained on, as the encoder takes them.
+
+        Raises:
+            InputError: if they cannot be read, or a file does not say what they were.
+        """
+        if self.config is None:
+            raise InputError("a model file does not say what it was trained on.")
+        source = open_source(self.config.data, self.config.train.values["seed"])
+        return source if self.fitted is None else self.fitted.prepared(source)
 
     def run(self) -> Encoder:
         """The trained encoder."""
@@ -68,9 +113,14 @@ class TrainedEncoder:
         Raises:
             InputError: if the data cannot be used or has another shape.
         """
-        assert self.config.data.offer is not None
-        inputs = self.config.data.offer.spec.inputs
-        wanted = like(self.config.data, self.row_shape) | {"on_bad_input": on_bad_input}
+        inputs = ""
+        wanted: dict[str, Any] = {"on_bad_input": on_bad_input}
+        if self.config is not None:
+            assert self.config.data.offer is not None
+            inputs = self.config.data.offer.spec.inputs
+            wanted = like(self.config.data, self.row_shape) | wanted
+        elif len(self.row_shape) == 3:
+            wanted |= {"image_size": self.row_shape[0], "channels": self.row_shape[-1]}
         if self.fitted is None:
             return open_like(self.plugins, data, self.row_shape, wanted, inputs)
         return self.fitted.prepared(open_like(self.plugins, data, None, wanted, inputs))

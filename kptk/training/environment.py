@@ -36,13 +36,8 @@ def describe(config: RunConfig | FineTuneConfig, source: Source, fingerprint: st
                 "target": part.offer.spec.target,
             }
     return {
-        "kptk": __version__,
-        "python": platform.python_version(),
-        "backend": backend.name(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        **versions(),
         "plugins": plugins,
-        "platform": platform.platform(),
-        "processors": os.cpu_count(),
         "seed": config.train.values["seed"],
         "command": command,
         "data": {
@@ -52,6 +47,18 @@ def describe(config: RunConfig | FineTuneConfig, source: Source, fingerprint: st
             "fingerprint": fingerprint,
             "skipped": [{"path": bad.path, "reason": bad.reason} for bad in source.skipped],
         },
+    }
+
+
+def versions() -> dict[str, Any]:
+    """Versions, backend and machine."""
+    return {
+        "kptk": __version__,
+        "python": platform.python_version(),
+        "backend": backend.coming_name(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
     }
 
 

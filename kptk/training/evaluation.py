@@ -1,26 +1,31 @@
-"""`kptk evaluate`: kNN and linear probe of a run, beside a random encoder and the raw inputs, also under attack."""
+"""`kptk evaluate`: judges an encoder by several protocols, beside a random encoder and the raw inputs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
+from kptk import settings
 from kptk.data import Source
-from kptk.errors import InputError, UsageError
+from kptk.errors import InputError, UsageError, did_you_mean
 from kptk.plugins import Plugins
 from kptk.training.encoder import TrainedEncoder, raw_features
 from kptk.training.features import Encoder, extract
-from kptk.training.probes import NEIGHBOURS, Score, knn_accuracy, labelled_split, linear_head
+from kptk.training.health import finite_weights
+from kptk.training.overlap import Overlap, overlap
+from kptk.training.probes import NEIGHBOURS, labelled_split
+from kptk.training.protocols import MEASURES, Frozen, Options, Score, few_label
 from kptk.training.reporter import Reporter
-from kptk.training.robustness import accuracy_under_attack, check_epsilons, check_images, victim_of
+from kptk.training.robustness import check_epsilons, check_images
 
-PROTOCOLS = ("knn", "linear")
 ENCODERS = ("run", "random", "raw")
+BATCH = 250
+IMAGES_ONLY = ("corruptions", "pgd")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,18 +33,28 @@ class Evaluation:
     """Scores with where they come from.
 
     Args:
-        run: the run folder.
+        run: the run folder or file.
         data: description of the labelled data.
-        scores: one for each protocol and encoder.
+        scores: for each encoder and protocol, in this order.
+        overlap: rows that are exact copies of others.
+        remarks: what has to be known to read the scores.
     """
 
     run: str
     data: str
     scores: tuple[Score, ...]
+    overlap: Overlap
+    remarks: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """As a dictionary for JSON."""
-        return {"run": self.run, "data": self.data, "results": [score.to_dict() for score in self.scores]}
+        return {
+            "run": self.run,
+            "data": self.data,
+            "results": [score.to_dict() for score in self.scores],
+            "overlap": self.overlap.to_dict(),
+            "remarks": list(self.remarks),
+        }
 
 
 def evaluate(
@@ -49,27 +64,34 @@ def evaluate(
     k: int = NEIGHBOURS,
     seed: int = 0,
     limit: int = 5000,
-    protocols: Sequence[str] = PROTOCOLS,
+    protocols: Sequence[str] = settings.QUICK_PROTOCOLS,
+    labels_per_class: Sequence[int] | None = None,
+    draws: int = 5,
     epsilons: Sequence[float] = (),
+    corruptions: Sequence[str] = settings.CORRUPTIONS,
+    severity: int = 3,
     on_bad_input: str | None = None,
     plugins: Plugins | None = None,
     reporter: Reporter | None = None,
 ) -> Evaluation:
-    """Judge a run on labelled data.
+    """Judge an encoder on labelled data.
 
     A data set with a test part of its own keeps it; otherwise half of each class is drawn by the seed. Nothing is
-    chosen on test rows.
+    chosen on test rows. Each figure has a 95 % interval.
 
     Args:
-        run: the run folder.
+        run: a run folder, or a ``.keras`` file that holds a backbone.
         data: labelled data, a path or a name.
         k: neighbours of the kNN vote.
-        seed: of the split, the random encoder and the probe's validation part.
+        seed: of the split, the draws, the random encoder and the probe's validation part.
         limit: rows used at most in each part, drawn by class; 0 for all.
-        protocols: which probes to make, of ``"knn"`` and ``"linear"``.
+        protocols: which ones, of `kptk.settings.PROTOCOLS`; ``"all"`` is one of them for all that the rows allow.
+        labels_per_class: labelled rows of each class of the few-label probe; 1, 5 and 10 if None, as far as there are.
+        draws: how often those are drawn.
         epsilons: largest changes of a pixel for which to attack the linear probe (PGD, maximum norm, 20 steps from a
-            random start, at most 1,000 test rows), beside its accuracy without an attack on the same rows; empty for no
-            attack. Images only.
+            random start, at most 1,000 test rows), beside its accuracy without an attack on the same rows. Images only.
+        corruptions: what is done to the images, of `kptk.settings.CORRUPTIONS`.
+        severity: how strongly, 1 to 5.
         on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
         plugins: the registry; a new one if None.
         reporter: shows progress.
@@ -78,40 +100,110 @@ def evaluate(
         The scores of the run, of a random encoder and of the raw inputs.
 
     Raises:
-        InputError: if the data has no labels, or too few.
+        InputError: if the data has no labels, or too few, or the run diverged.
+        UsageError: if an option asks for what the data does not have.
     """
-    if k < 1:
-        raise UsageError(f"`k` must be at least 1. Received: {k}.")
-    check_epsilons(epsilons)
+    chosen = _chosen(protocols, epsilons)
+    options = Options(
+        k=k,
+        epsilons=tuple(epsilons) or settings.EPSILONS,
+        labels_per_class=tuple(labels_per_class or settings.LABELS_PER_CLASS),
+        draws=draws,
+        corruptions=tuple(corruptions),
+        severity=severity,
+    )
+    _check(options)
     encoder = TrainedEncoder(run, plugins)
+    if not finite_weights(encoder.backbone):
+        raise InputError(f"weights of {run} are not finite; the run diverged, so there is nothing to judge.")
     train, test = labelled_split(encoder.open(data, on_bad_input=on_bad_input), seed, limit)
+    _check_parts(train, test, options)
+    if "all" in protocols and test.inputs != "image":
+        chosen = [name for name in chosen if name not in IMAGES_ONLY]
+    if set(chosen) & set(IMAGES_ONLY):
+        check_images(test)
+    if "few-label" in chosen:
+        options = _with_labels(options, train, asked=labels_per_class is not None)
+    reporter = reporter or Reporter()
+    found = overlap(train, test, encoder.pretraining_rows if encoder.config is not None else None)
+    remarks = found.sentences(len(train), len(test))
+    for remark in remarks:
+        reporter.line(remark)
+    networks = {"run": encoder.run(), "random": encoder.random(seed), "raw": None}
+    scores: list[Score] = []
+    done = 0
+    with reporter.progress("Evaluating", len(ENCODERS) * len(chosen)) as advance:
+        for name in ENCODERS:
+            network = networks[name]
+            read = _raw(encoder.preprocessor(), train) if network is None else _extractor(network)
+            features = [read(part) for part in (train, test)]
+            if not all(np.isfinite(part).all() for part in features):
+                raise InputError(f"the features of encoder '{name}' are not finite; the run of {run} diverged.")
+            frozen = Frozen(
+                name,
+                network,
+                train_part=train,
+                test_part=test,
+                train=features[0],
+                test=features[1],
+                seed=seed,
+                views=_views(encoder, seed),
+            )
+            for protocol in chosen:
+                scores += MEASURES[protocol](frozen, options)
+                done += 1
+                advance(done, f"{name} {protocol}")
+    return Evaluation(
+        run=str(run),
+        data=f"train {train.describe()}; test {test.describe()}",
+        scores=tuple(scores),
+        overlap=found,
+        remarks=tuple(remarks),
+    )
+
+
+def _chosen(protocols: Sequence[str], epsilons: Sequence[float]) -> list[str]:
+    for name in protocols:
+        if name not in (*settings.PROTOCOLS, "all"):
+            hint = did_you_mean(name, settings.PROTOCOLS) or f"There is: {', '.join(settings.PROTOCOLS)}, all."
+            raise UsageError(f"no protocol called '{name}'. {hint}")
+    wanted = set(settings.PROTOCOLS if "all" in protocols else protocols) | ({"pgd"} if epsilons else set())
+    if not wanted:
+        raise UsageError("`protocols` must name at least one.")
+    return [name for name in MEASURES if name in wanted]
+
+
+def _check(options: Options) -> None:
+    if options.k < 1:
+        raise UsageError(f"`k` must be at least 1. Received: {options.k}.")
+    check_epsilons(options.epsilons)
+    if not 1 <= options.severity <= 5:
+        raise UsageError(f"`severity` must be 1 to 5. Received: {options.severity}.")
+    for name in options.corruptions:
+        if name not in settings.CORRUPTIONS:
+            hint = did_you_mean(name, settings.CORRUPTIONS) or f"There is: {', '.join(settings.CORRUPTIONS)}."
+            raise UsageError(f"no corruption called '{name}'. {hint}")
+
+
+def _check_parts(train: Source, test: Source, options: Options) -> None:
     if train.class_names != test.class_names:
         raise InputError(
             f"the classes differ between {train.describe()} ({', '.join(train.class_names)}) and its test part "
             f"({', '.join(test.class_names)})."
         )
-    if k > len(train):
-        raise UsageError(f"`k` must be at most the number of training rows, {len(train):,}. Received: {k}.")
-    if epsilons:
-        check_images(test)
-    networks = {"run": encoder.run(), "random": encoder.random(seed), "raw": None}
-    reporter = reporter or Reporter()
-    scores: list[Score] = []
-    attacks = (0.0, *epsilons) if epsilons else ()
-    with reporter.progress("Evaluating", len(ENCODERS) * (len(protocols) + len(attacks))) as advance:
-        for name in ENCODERS:
-            network = networks[name]
-            read = _raw(encoder.preprocessor(), train) if network is None else _extractor(network)
-            probe = _Probe(name, read(train), train, read(test), test, seed)
-            if not (np.isfinite(probe.train).all() and np.isfinite(probe.test).all()):
-                raise InputError(f"the features of encoder '{name}' are not finite; the run of {run} diverged.")
-            for protocol in protocols:
-                scores.append(probe.knn(k) if protocol == "knn" else probe.linear())
-                advance(len(scores), f"{name} {protocol}")
-            for epsilon in attacks:
-                scores.append(probe.attacked(network, epsilon))
-                advance(len(scores), f"{name} PGD {epsilon:g}")
-    return Evaluation(run=str(run), data=f"train {train.describe()}; test {test.describe()}", scores=tuple(scores))
+    if options.k > len(train):
+        raise UsageError(f"`k` must be at most the number of training rows, {len(train):,}. Received: {options.k}.")
+
+
+def _with_labels(options: Options, train: Source, *, asked: bool) -> Options:
+    """Refuse numbers of labels that were asked for and are not there; leave out defaults that are not."""
+    assert train.labels is not None
+    if not asked:
+        counts = np.bincount(train.labels)
+        least = int(counts[counts > 0].min())
+        options = replace(options, labels_per_class=tuple(n for n in options.labels_per_class if n <= least))
+    few_label.check(train.labels, train.class_names, options)
+    return options
 
 
 def _raw(preprocessor: Any, train: Source) -> Callable[[Source], Any]:
@@ -122,48 +214,17 @@ def _extractor(encoder: Encoder) -> Callable[[Source], Any]:
     return lambda source: extract(encoder, source)
 
 
-class _Probe:
-    """The features of one encoder, and the scores that are made of them; the linear head is fitted once."""
+def _views(encoder: TrainedEncoder, seed: int) -> Callable[[Any], tuple[Any, Any]] | None:
+    """Two random views of raw rows by the run's own preprocessor, the same for every encoder."""
+    # Views of prepared texts or tables are no inputs that the raw control could be compared on.
+    known = encoder.config is not None and encoder.fitted is None
+    layer = encoder.preprocessor(views=2, seed=seed) if known else None
+    if layer is None:
+        return None
 
-    def __init__(self, name: str, train: Any, train_part: Source, test: Any, test_part: Source, seed: int) -> None:
-        assert train_part.labels is not None and test_part.labels is not None
-        self.name, self.seed = name, seed
-        self.train, self.train_labels = train, train_part.labels
-        self.test, self.test_labels, self.test_part = test, test_part.labels, test_part
+    def draw(rows: Any) -> tuple[Any, Any]:
+        parts = [layer(rows[start : start + BATCH])[:2] for start in range(0, len(rows), BATCH)]
+        first, second = (np.concatenate([keras.ops.convert_to_numpy(part[view]) for part in parts]) for view in (0, 1))
+        return first, second
 
-    @cached_property
-    def head(self) -> Any:
-        """The linear probe."""
-        return linear_head(self.train, self.train_labels, self.seed)
-
-    def knn(self, k: int) -> Score:
-        """The vote of the nearest neighbours."""
-        value = knn_accuracy(self.train, self.train_labels, self.test, self.test_labels, k)
-        return self._score("knn", value, len(self.test), k=k)
-
-    def linear(self) -> Score:
-        """The linear probe."""
-        return self._score("linear", float(self.head.score(self.test, self.test_labels)), len(self.test))
-
-    def attacked(self, network: Encoder | None, epsilon: float) -> Score:
-        """The linear probe under attack."""
-        victim, images, labels = self._victim(network)
-        value = accuracy_under_attack(victim, images, labels, epsilon, seed=self.seed)
-        return self._score("pgd", value, len(labels), epsilon=epsilon)
-
-    def _victim(self, network: Encoder | None) -> Any:
-        if not hasattr(self, "_made"):
-            self._made = victim_of(network, self.test_part, self.head, self.seed)
-        return self._made
-
-    def _score(self, protocol: str, value: float, rows: int, **more: Any) -> Score:
-        return Score(
-            protocol=protocol,
-            encoder=self.name,
-            value=value,
-            k=more.get("k"),
-            train=len(self.train_labels),
-            test=rows,
-            seed=self.seed,
-            epsilon=more.get("epsilon"),
-        )
+    return draw

@@ -96,7 +96,16 @@ class Difference:
 Arm = Callable[[Draw], Outcome]
 
 
-def draw(x: Array, y: Array, *, seed: int, labels_per_class: int, test_rows: int, validation_per_class: int) -> Draw:
+def draw(
+    x: Array,
+    y: Array,
+    *,
+    seed: int,
+    labels_per_class: int,
+    test_rows: int,
+    validation_per_class: int,
+    test: tuple[Array, Array] | None = None,
+) -> Draw:
     """Split labelled data for one cell; everything depends on the seed alone.
 
     Fewer labels are a part of more labels of the same seed, so that curves over labels are comparable.
@@ -108,6 +117,7 @@ def draw(x: Array, y: Array, *, seed: int, labels_per_class: int, test_rows: int
         labels_per_class: labelled rows of each class, 0 for all of the pool that is not validation.
         test_rows: rows kept for the final score.
         validation_per_class: rows of each class kept for choices.
+        test: rows and classes of a test part of its own; then `test_rows` is 0.
 
     Returns:
         The draw. The pool is everything but the test rows; labelled and validation rows are drawn from it.
@@ -116,7 +126,7 @@ def draw(x: Array, y: Array, *, seed: int, labels_per_class: int, test_rows: int
         InputError: if a class has too few rows.
     """
     order = np.random.default_rng([seed, 1]).permutation(len(x))
-    test, pool = order[:test_rows], order[test_rows:]
+    drawn, pool = order[:test_rows], order[test_rows:]
     labelled, validation = [], []
     for label in np.unique(y):
         rows = pool[y[pool] == label]
@@ -135,7 +145,7 @@ def draw(x: Array, y: Array, *, seed: int, labels_per_class: int, test_rows: int
         x=x[chosen],
         y=y[chosen],
         validation=(x[held], y[held]),
-        test=(x[test], y[test]),
+        test=(x[drawn], y[drawn]) if test is None else test,
     )
 
 
@@ -177,20 +187,28 @@ class Grid:
             Each new cell, after it was written.
         """
         done = {(cell.arm, cell.labels_per_class, cell.seed) for cell in self.cells}
-        self._rewrite()
+        self.mend()
         for data in draws:
             for name, arm in arms.items():
                 if (name, data.labels_per_class, data.seed) in done:
                     continue
                 outcome = arm(data)
                 cell = Cell(arm=name, labels_per_class=data.labels_per_class, seed=data.seed, **asdict(outcome))
-                self.cells.append(cell)
-                with self.path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(asdict(cell)) + "\n")
+                self.add(cell)
                 say(cell)
                 yield cell
 
-    def _rewrite(self) -> None:
+    def add(self, cell: Cell) -> None:
+        """Keep a finished cell, on disk at once.
+
+        Args:
+            cell: what was reached.
+        """
+        self.cells.append(cell)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(cell)) + "\n")
+
+    def mend(self) -> None:
         """Drop a line that was cut off, so that new ones start on a line of their own."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_name(f"{self.path.name}.part")

@@ -16,6 +16,7 @@ from kptk.training.checkpoint import Progress
 from kptk.training.choice import BEST, load_weights
 from kptk.training.plan import duration
 from kptk.training.receipt import checksum
+from kptk.training.report.tuned_report import write_tuned_report
 
 if TYPE_CHECKING:
     from kptk.training.finetune import FineTune
@@ -80,8 +81,11 @@ def finish(run: FineTune, folder: RunFolder, progress: Progress) -> FineTuneResu
     }
     summary |= run.model.report(run.split)
     folder.write(runfolder.SUMMARY, json.dumps(summary, indent=2))
+    written = write_tuned_report(run, folder, summary)
     for line in sentences(run, summary):
         run.reporter.line(line)
+    if written:
+        run.reporter.line(f"Report: {folder.path / runfolder.REPORT}")
     return FineTuneResult(folder=folder.path, model=run.model, summary=summary)
 
 

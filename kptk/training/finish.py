@@ -12,7 +12,8 @@ import numpy as np
 from kptk import runfolder
 from kptk.errors import RunError
 from kptk.runfolder import RunFolder
-from kptk.training.health import Verdict, judge
+from kptk.training.doctor import diagnose
+from kptk.training.health import MAX_ROWS, Verdict, judge
 from kptk.training.plan import duration
 from kptk.training.receipt import checksum
 
@@ -60,13 +61,23 @@ def finish(run: Run, folder: RunFolder, first_loss: float) -> Result:
         rank=_number(last, "effective_rank"),
         moved=checksum(run.model.backbone, trainable_only=True) != run.initial_checksum,
         loss_measures_learning=run.model.loss_measures_learning,
+        collapsed_spread=run.model.collapsed_spread,
     )
-    save_models(run.model, folder)
+    findings = diagnose(
+        records,
+        chance=chance,
+        most_rank=min(len(run.source), MAX_ROWS, run.model.feature_dim),
+        loss_measures_learning=run.model.loss_measures_learning,
+        collapsed_spread=run.model.collapsed_spread,
+    )
+    backbone = run.model.final_backbone()
+    save_models(run.model, folder, backbone)
     seconds = sum(record["seconds"] for record in records)
     summary = {
         "run": str(folder.path),
         "status": verdict.status,
         "verdict": verdict.sentence,
+        "findings": [finding.to_dict() for finding in findings],
         "epochs": last.get("epoch", 0),
         "steps": last.get("step", 0),
         "first_loss": first_loss if np.isfinite(first_loss) else None,
@@ -74,32 +85,36 @@ def finish(run: Run, folder: RunFolder, first_loss: float) -> Result:
         "chance_loss": chance,
         "feature_spread": last.get("feature_spread"),
         "effective_rank": last.get("effective_rank"),
+        "gradient_norm": last.get("gradient_norm"),
         "knn_accuracy": last.get("knn_accuracy"),
         "seconds": round(seconds, 1),
         "backbone": str(folder.path / runfolder.BACKBONE),
-        "backbone_checksum": checksum(run.model.backbone),
+        "backbone_checksum": checksum(backbone),
         "report": str(folder.path / runfolder.REPORT),
     }
     folder.write(runfolder.SUMMARY, json.dumps(summary, indent=2))
     _report(run, folder, summary)
     run.reporter.line(f"Trained for {duration(seconds)}. {verdict.sentence}")
+    for finding in findings:
+        run.reporter.line(f"Doctor: {finding.sentence}")
     run.reporter.line(f"Backbone: {folder.path / runfolder.BACKBONE}")
     if (folder.path / runfolder.REPORT).exists():
         run.reporter.line(f"Report: {folder.path / runfolder.REPORT}")
     return Result(folder=folder.path, verdict=verdict, summary=summary)
 
 
-def save_models(model: Any, folder: RunFolder) -> None:
+def save_models(model: Any, folder: RunFolder, backbone: Any) -> None:
     """Save the backbone and the whole pretrainer, each whole or not at all.
 
     Args:
         model: the pretrainer.
         folder: the run folder.
+        backbone: the backbone as the run keeps it.
 
     Raises:
         RunError: if the disk is full or read-only.
     """
-    for name, part_of_it in ((runfolder.BACKBONE, model.backbone), (runfolder.PRETRAINER, model)):
+    for name, part_of_it in ((runfolder.BACKBONE, backbone), (runfolder.PRETRAINER, model)):
         part = folder.path / f"part-{name}"
         try:
             part_of_it.save(part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from kptk.training import backend
 from kptk.training.features import pooled
+from kptk.training.gradient_norm import GradientNorm
 
 COLLAPSED_SPREAD = 0.05
 """Below this share of an evenly spread representation, features count as collapsed."""
@@ -20,6 +22,8 @@ COLLAPSED_RANK = 1.5
 LEARNED_SHARE = 0.01
 """The loss must fall by this share of its first value before a run counts as learning."""
 MAX_ROWS = 512
+GRADIENT_ROWS = 64
+"""Rows of the one step, thrown away, whose gradient is measured after each epoch: few, so that it costs next to nothing."""
 
 
 def feature_spread(features: NDArray[np.floating[Any]]) -> float:
@@ -46,7 +50,15 @@ def effective_rank(features: NDArray[np.floating[Any]]) -> float:
     References:
         https://arxiv.org/abs/2210.02885, equation 1
     """
-    values = np.linalg.svd(features.astype(np.float64), compute_uv=False)
+    return entropy_rank(np.linalg.svd(features.astype(np.float64), compute_uv=False))
+
+
+def entropy_rank(values: NDArray[np.floating[Any]]) -> float:
+    """The exponential of the entropy of singular values.
+
+    Args:
+        values: singular values, shape ``(count,)``, each at least 0.
+    """
     total = values.sum()
     if not np.isfinite(total) or total <= 0:
         return 0.0
@@ -81,6 +93,7 @@ def judge(
     rank: float | None = None,
     moved: bool = True,
     loss_measures_learning: bool = True,
+    collapsed_spread: float = COLLAPSED_SPREAD,
 ) -> Verdict:
     """Judge a run by its losses and the health of its features.
 
@@ -92,6 +105,7 @@ def judge(
         rank: `effective_rank` at the end, if known.
         moved: whether training changed any weight of the backbone.
         loss_measures_learning: whether a loss that does not fall means that nothing is learned.
+        collapsed_spread: below this spread features count as collapsed.
 
     Returns:
         The verdict.
@@ -99,12 +113,15 @@ def judge(
     last = losses[-1] if losses else first_loss
     against = f", chance is {chance:.3f}" if chance is not None else ""
     if not math.isfinite(last) or (spread is not None and not math.isfinite(spread)):
+        what = f"the loss became {last}"
+        if math.isfinite(last):
+            what = f"the features are not finite numbers, whatever the loss says ({last:.3f}{against})"
         return Verdict(
             status="diverged",
-            sentence=f"The run diverged: the loss became {last}. Use a smaller learning rate "
+            sentence=f"The run diverged: {what}. Use a smaller learning rate "
             "(-o train.learning_rate=) or limit the gradient (-o train.clip_norm=1).",
         )
-    if spread is not None and rank is not None and (spread < COLLAPSED_SPREAD or rank < COLLAPSED_RANK):
+    if spread is not None and rank is not None and (spread < collapsed_spread or rank < COLLAPSED_RANK):
         return Verdict(
             status="collapsed",
             sentence=f"The features collapsed: they are nearly the same for every input (spread {spread:.3f} of 1, "
@@ -138,13 +155,24 @@ def judge(
     )
 
 
+def finite_weights(model: keras.Model) -> bool:
+    """Whether every weight is a finite number. Features alone do not show it: TensorFlow's ReLU makes 0 of NaN.
+
+    Args:
+        model: a built model.
+    """
+    weights = (np.asarray(keras.ops.convert_to_numpy(weight.value)) for weight in model.weights)
+    return all(bool(np.isfinite(weight.astype(np.float32)).all()) for weight in weights if weight.dtype.kind != "u")
+
+
 class HealthCallback(keras.callbacks.Callback):
-    """Measures feature spread and effective rank after each epoch and adds them to the logs.
+    """Measures feature spread, effective rank and gradient norm after each epoch and adds them to the logs.
 
     Works with any `kptk.Pretrainer` in plain `model.fit`. List it before callbacks that read the logs.
 
     Args:
-        inputs: raw inputs to look at, shape ``(rows, ...)``; at most 512 are used.
+        inputs: raw inputs to look at, shape ``(rows, ...)``; at most 512 are used, 64 of them for the gradient.
+        labels: their labels, if the objective learns from labels.
         stop_on_collapse: whether to end training when the features have collapsed.
 
     Example:
@@ -153,16 +181,25 @@ class HealthCallback(keras.callbacks.Callback):
         (512, 28, 28, 1)
     """
 
-    def __init__(self, inputs: NDArray[np.generic], *, stop_on_collapse: bool = False) -> None:
+    def __init__(
+        self,
+        inputs: NDArray[np.generic],
+        *,
+        labels: NDArray[np.generic] | None = None,
+        stop_on_collapse: bool = False,
+    ) -> None:
         super().__init__()
         self.inputs = inputs[:MAX_ROWS]
+        self.labels = labels
         self.stop_on_collapse = stop_on_collapse
+        self.gradient = True
+        self._norm: GradientNorm | None = None
 
     def measure(self) -> dict[str, float]:
         """Compute the figures now.
 
         Returns:
-            ``feature_spread`` and ``effective_rank``.
+            ``feature_spread``, ``effective_rank`` and ``gradient_norm``.
         """
         backend.sync_state(self.model)
         inputs = self.inputs
@@ -170,9 +207,25 @@ class HealthCallback(keras.callbacks.Callback):
             inputs = self.model.views.plain(inputs)
         features = keras.ops.convert_to_numpy(pooled(self.model.backbone(inputs, training=False)))
         features = np.asarray(features, dtype=np.float32)
-        if not np.isfinite(features).all():
+        if not (np.isfinite(features).all() and finite_weights(self.model.backbone)):
             return {"feature_spread": math.nan, "effective_rank": math.nan}
-        return {"feature_spread": feature_spread(features), "effective_rank": effective_rank(features)}
+        figures = {"feature_spread": feature_spread(features), "effective_rank": effective_rank(features)}
+        return figures | self._gradient_norm()
+
+    def _gradient_norm(self) -> dict[str, float]:
+        if not self.gradient:
+            return {}
+        rows = slice(GRADIENT_ROWS)
+        labels = None if self.labels is None else self.labels[rows]
+        try:
+            if self._norm is None or self._norm.model is not self.model:
+                self._norm = GradientNorm(self.model)
+            return {"gradient_norm": self._norm(self.inputs[rows], labels)}
+        except Exception as error:
+            # A figure beside the training must not end it, whatever an objective of a plugin does outside of `fit`.
+            self.gradient = False
+            warnings.warn(f"no gradient norm: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=2)
+            return {}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Add the figures to the epoch's logs."""
@@ -180,6 +233,8 @@ class HealthCallback(keras.callbacks.Callback):
         figures = self.measure()
         if logs is not None:
             logs.update(figures)
-        collapsed = figures["feature_spread"] < COLLAPSED_SPREAD or figures["effective_rank"] < COLLAPSED_RANK
+        collapsed = (
+            figures["feature_spread"] < self.model.collapsed_spread or figures["effective_rank"] < COLLAPSED_RANK
+        )
         if self.stop_on_collapse and collapsed:
             self.model.stop_training = True

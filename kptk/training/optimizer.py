@@ -24,20 +24,24 @@ def peak_learning_rate(train: Mapping[str, Any]) -> float:
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up, then half a cosine to zero, or constant.
+    """Linear warm-up, then half a cosine or a line to zero, or constant.
 
     Args:
         peak: learning rate at the end of the warm-up.
         warmup_steps: steps of the warm-up.
         total_steps: steps of the run.
-        cosine: whether the rate falls to zero after the warm-up.
+        cosine: whether the rate falls to zero after the warm-up by a cosine.
+        linear: whether it falls by a line.
     """
 
-    def __init__(self, peak: float, warmup_steps: int, total_steps: int, cosine: bool = True) -> None:
+    def __init__(
+        self, peak: float, warmup_steps: int, total_steps: int, cosine: bool = True, linear: bool = False
+    ) -> None:
         self.peak = peak
         self.warmup_steps = warmup_steps
         self.total_steps = total_steps
         self.cosine = cosine
+        self.linear = linear
 
     def __call__(self, step: Any) -> Any:
         """Learning rate of a step, counted from 0."""
@@ -45,12 +49,15 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         step = ops.cast(step, "float32")
         rising = (step + 1) / max(self.warmup_steps, 1)
         share = (step - self.warmup_steps) / max(self.total_steps - self.warmup_steps, 1)
-        falling = 0.5 * (1 + ops.cos(math.pi * ops.clip(share, 0.0, 1.0))) if self.cosine else ops.ones_like(step)
+        share = ops.clip(share, 0.0, 1.0)
+        falling = ops.ones_like(step)
+        if self.cosine or self.linear:
+            falling = 0.5 * (1 + ops.cos(math.pi * share)) if self.cosine else 1 - share
         return self.peak * ops.where(step < self.warmup_steps, rising, falling)
 
     def get_config(self) -> dict[str, Any]:
         """Return every argument."""
-        names = ("peak", "warmup_steps", "total_steps", "cosine")
+        names = ("peak", "warmup_steps", "total_steps", "cosine", "linear")
         return {name: getattr(self, name) for name in names}
 
 
@@ -69,6 +76,7 @@ def make_optimizer(train: Mapping[str, Any], total_steps: int) -> keras.optimize
         round(train["warmup"] * total_steps),
         total_steps,
         cosine=train["schedule"] == "cosine",
+        linear=train["schedule"] == "linear",
     )
     return plain_optimizer(train, schedule)
 
@@ -77,7 +85,7 @@ def plain_optimizer(train: Mapping[str, Any], learning_rate: Any = None) -> kera
     """Build an optimiser by name.
 
     Args:
-        train: options ``optimizer``, ``weight_decay``, ``clip_norm`` and ``learning_rate``.
+        train: options ``optimizer``, ``weight_decay``, ``clip_norm``, ``learning_rate`` and, if there is one, ``momentum``.
         learning_rate: a number or a schedule; the option's constant if None.
 
     Returns:
@@ -90,8 +98,11 @@ def plain_optimizer(train: Mapping[str, Any], learning_rate: Any = None) -> kera
         optimizer = keras.optimizers.AdamW(weight_decay=decay, **common)
     elif train["optimizer"] == "adam":
         optimizer = keras.optimizers.Adam(weight_decay=decay or None, **common)
+    elif train["optimizer"] == "adagrad":
+        optimizer = keras.optimizers.Adagrad(weight_decay=decay or None, **common)
     else:
-        optimizer = keras.optimizers.SGD(momentum=0.9, weight_decay=decay or None, **common)
+        momentum = float(train.get("momentum", 0.9))
+        optimizer = keras.optimizers.SGD(momentum=momentum, weight_decay=decay or None, **common)
     if decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

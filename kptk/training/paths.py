@@ -5,7 +5,9 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from kptk import modelfile
 from kptk.errors import InputError, UsageError
+from kptk.plugins import Plugins
 from kptk.runfolder import RunFolder
 
 TABLES = (".csv", ".parquet", ".jsonl")
@@ -33,6 +35,24 @@ def refuse_wrong_model(model: str) -> None:
         raise InputError(f"no run folder or .keras file at {model}.")
     elif not zipfile.is_zipfile(path):
         raise InputError(f"{path} is not a .keras file, whatever its name says.")
+
+
+def finetuned_file(path: Path, plugins: Plugins) -> bool:
+    """Whether a ``.keras`` file holds a fine-tuned model, by the name of its class and without loading it.
+
+    Args:
+        path: the file.
+        plugins: the registry, which knows the strategies.
+
+    Raises:
+        InputError: if it is no ``.keras`` file.
+    """
+    config = modelfile.read_config(path)
+    names = set()
+    for offer in plugins.offers("strategy"):
+        package, _, name = offer.spec.target.partition(":")
+        names.add(f"{package.partition('.')[0]}>{name}")
+    return isinstance(config, dict) and config.get("registered_name") in names
 
 
 def check_target(path: Path) -> None:

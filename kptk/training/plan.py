@@ -11,6 +11,7 @@ import numpy as np
 
 from kptk.data import Source
 from kptk.training import checkpoint
+from kptk.training.duration import duration as duration
 from kptk.training.environment import peak_memory
 from kptk.training.feeding import steady
 from kptk.training.stream import batches, steps_per_epoch
@@ -28,6 +29,7 @@ class Plan:
         examples: rows of the data.
         steps: steps of the run.
         step_seconds: median time of a step.
+        cpu_seconds: median processor time of a step, over all cores; other work on the machine hardly changes it.
         memory_bytes: largest resident memory so far.
     """
 
@@ -36,6 +38,7 @@ class Plan:
     examples: int
     steps: int
     step_seconds: float
+    cpu_seconds: float
     memory_bytes: int
 
     @property
@@ -55,30 +58,17 @@ class Plan:
         return {name: getattr(self, name) for name in self.__slots__} | {"seconds": self.seconds}
 
 
-def duration(seconds: float) -> str:
-    """Write a time for people: ``"45 s"``, ``"3 min 20 s"``, ``"2 h 05 min"``.
-
-    Args:
-        seconds: the time.
-    """
-    whole = max(round(seconds), 1)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 class _StepTimes(keras.callbacks.Callback):
     def __init__(self) -> None:
         super().__init__()
         self.times: list[float] = []
+        self.processor: list[float] = []
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         del batch
         _ = float(logs["loss"])  # wait until the step is really done
         self.times.append(time.perf_counter())
+        self.processor.append(time.process_time())
 
 
 def sizes(model: Any) -> tuple[int, int]:
@@ -91,7 +81,13 @@ def sizes(model: Any) -> tuple[int, int]:
 
 
 def measure(
-    model: keras.Model, source: Source, train: Any, parameters: tuple[int, int], *, labels: bool = False
+    model: keras.Model,
+    source: Source,
+    train: Any,
+    parameters: tuple[int, int],
+    *,
+    labels: bool = False,
+    steps: int = MEASURED_STEPS,
 ) -> Plan:
     """Time a few steps and put every variable back as it was.
 
@@ -101,6 +97,7 @@ def measure(
         train: options of `[train]`.
         parameters: see `sizes`; asked for before a first stage holds the weights of later ones.
         labels: whether the objective learns from labels.
+        steps: how many to time.
 
     Returns:
         The plan.
@@ -109,8 +106,8 @@ def measure(
     clock = _StepTimes()
     per_epoch = steps_per_epoch(len(source), train["batch_size"])
     # Steps wrap into later epochs if the data is small.
-    stream = batches(source, train["batch_size"], train["seed"], 0, MEASURED_STEPS, labels=labels)
-    model.fit(steady(stream), steps_per_epoch=MEASURED_STEPS, epochs=1, verbose=0, shuffle=False, callbacks=[clock])
+    stream = batches(source, train["batch_size"], train["seed"], 0, steps, labels=labels)
+    model.fit(steady(stream), steps_per_epoch=steps, epochs=1, verbose=0, shuffle=False, callbacks=[clock])
     checkpoint.restore(model, before)
     return Plan(
         backbone_parameters=parameters[0],
@@ -118,6 +115,7 @@ def measure(
         examples=len(source),
         steps=train["epochs"] * per_epoch,
         step_seconds=float(np.median(np.diff(clock.times))),
+        cpu_seconds=float(np.median(np.diff(clock.processor))),
         memory_bytes=peak_memory(),
     )
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kptk import runfolder
 from kptk.config import RunConfig
-from kptk.data import Source
+from kptk.data import Source, Subset
 from kptk.errors import InputError
 from kptk.plugins import Plugins
 from kptk.runfolder import RunFolder
@@ -71,6 +71,8 @@ def raw_part(source: Source) -> Source:
     Args:
         source: any data.
     """
+    if isinstance(source, Subset) and raw_part(source.whole) is not source.whole:
+        return Subset(raw_part(source.whole), source.rows, source.note)
     return source.raw if isinstance(source, Prepared) else source
 
 

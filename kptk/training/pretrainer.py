@@ -16,6 +16,8 @@ from kptk.training.batch_norm import fused as fused_batch_norm
 from kptk.training.clock import Clock
 from kptk.training.features import pooled, run_backbone
 from kptk.training.feeding import KERAS_BATCH, fit_arguments
+from kptk.training.heads import mlp as mlp
+from kptk.training.heads import with_head as with_head
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.stages import fit_stages
 from kptk.types import Tensor
@@ -33,15 +35,15 @@ class Pretrainer(keras.Model, abc.ABC):
     Args:
         backbone: any `keras.Model` from inputs to features; maps and sequences are averaged to vectors.
         views: a `Preprocessor` that makes the views, or None if inputs already are what the backbone takes.
-        **kwargs: passed to `keras.Model`.
-
-    Example:
-        See `kptk_contrastive.simclr` for a whole objective, and ``docs/writing-a-plugin.md``.
+        **kwargs: passed to `keras.Model`. A whole objective is `kptk_contrastive.simclr`; see ``docs/writing-a-plugin.md``.
     """
 
     loss_measures_learning: bool = True
     """False if the loss may stand still or rise while the model learns, because what it is compared with moves too, such
     as a queue or the centre of a teacher. A run is then judged by its weights and features alone."""
+
+    collapsed_spread: float = 0.05
+    """Below this spread features count as collapsed. Means of token vectors have much in common: lower for them."""
 
     def __init__(self, backbone: keras.Model, views: Preprocessor | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -111,6 +113,14 @@ class Pretrainer(keras.Model, abc.ABC):
         del views
         return {}
 
+    def health_inputs(self, rows: Any) -> Any:
+        """Inputs whose features must not all be alike, made of some training `rows`: these, unless the objective says others."""
+        return rows
+
+    def final_backbone(self) -> keras.Model:
+        """The backbone that a run keeps, for an objective whose result is not the trained backbone as it is."""
+        return self.backbone
+
     @property
     def stages(self) -> int:
         """How many stages training has; 1 for all at once."""
@@ -173,7 +183,7 @@ class Pretrainer(keras.Model, abc.ABC):
 
     def call(self, inputs: Tensor, training: bool = False) -> dict[str, Tensor]:
         """Make the views and run `forward_views`."""
-        views = (inputs,) if self.views is None else self.views(inputs)
+        views = self.views(inputs) if self.views is not None else (inputs,)
         with fused_batch_norm(self._flatten_layers()) if training else nullcontext():
             return self.forward_views(views, training)
 
@@ -188,13 +198,11 @@ class Pretrainer(keras.Model, abc.ABC):
         """Apply `objective_loss`, add the layers' own losses and, in training, advance the state."""
         del x, sample_weight
         loss = self.objective_loss(y_pred, y)
-        for extra in self.losses:
-            loss = loss + ops.cast(extra, loss.dtype)
+        loss = sum((ops.cast(extra, loss.dtype) for extra in self.losses), loss)
         if training:
             self.update_state(y_pred)
         # Overriding compute_loss bypasses Keras' own scaling for a TensorFlow strategy with several replicas.
-        replicas = backend.replicas()
-        return loss / replicas if replicas > 1 else loss
+        return loss / replicas if (replicas := backend.replicas()) > 1 else loss
 
     @property
     def clocks(self) -> list[Clock]:
@@ -226,9 +234,8 @@ class Pretrainer(keras.Model, abc.ABC):
         chosen = {id(weight) for weight in self.stage_weights(stage)}
         for weight in self.weights:
             if id(weight) in self._teachable:
-                weight.trainable = (
-                    id(weight) in chosen
-                )  # not the layer's flag: a frozen batch normalisation runs otherwise
+                # Not the layer's flag: a frozen layer would run its batch normalisation in another mode.
+                weight.trainable = id(weight) in chosen
 
     def end_stages(self) -> None:
         """Make everything trainable again that was so before the first stage. Compile before further training."""
@@ -269,34 +276,3 @@ class Pretrainer(keras.Model, abc.ABC):
         for key in ("backbone", "views"):
             config[key] = keras.saving.deserialize_keras_object(config[key], custom_objects=custom_objects)
         return cls(**config)
-
-
-def with_head(backbone: keras.Model, head: keras.layers.Layer, name: str = "classifier") -> keras.Model:
-    """A backbone and its head as one plain model; the weights are shared, not copied.
-
-    Args:
-        backbone: from inputs to features.
-        head: a layer from feature vectors to what is wanted.
-        name: name of the model.
-    """
-    inputs = keras.Input(backbone.input_shape[1:], name="inputs")
-    return keras.Model(inputs, head(pooled(backbone(inputs))), name=name)
-
-
-def mlp(layers: tuple[int, ...], input_dim: int, *, batch_norm: bool, name: str) -> keras.Sequential:
-    """A built perceptron for projections and predictions; its last layer is linear and without bias if normalised.
-
-    Args:
-        layers: width of each layer.
-        input_dim: length of the input vectors.
-        batch_norm: whether each layer is followed by batch normalisation.
-        name: name of the model.
-    """
-    stack: list[Any] = [keras.Input((input_dim,))]
-    for index, width in enumerate(layers):
-        stack.append(keras.layers.Dense(width, use_bias=not batch_norm))
-        if batch_norm:
-            stack.append(keras.layers.BatchNormalization())
-        if index < len(layers) - 1:
-            stack.append(keras.layers.ReLU())
-    return keras.Sequential(stack, name=name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
@@ -21,37 +20,6 @@ NEIGHBOURS = 20
 VOTE_TEMPERATURE = 0.07
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 """Inverse regularisation strengths among which the linear probe chooses, on validation data."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """One number with its protocol.
-
-    Args:
-        protocol: ``"knn"``, ``"linear"`` or ``"pgd"``.
-        encoder: whose features: ``"run"``, ``"random"`` or ``"raw"``.
-        metric: what `value` is.
-        value: the figure.
-        k: neighbours, for kNN.
-        train: labelled rows that the probe learned from.
-        test: rows that it was tested on.
-        seed: of the split and the random encoder.
-        epsilon: largest change of a pixel by the attack, for PGD.
-    """
-
-    protocol: str
-    encoder: str
-    metric: str = "accuracy"
-    value: float
-    k: int | None = None
-    train: int
-    test: int
-    seed: int
-    epsilon: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As a dictionary for JSON."""
-        return asdict(self)
 
 
 def knn_accuracy(
@@ -74,6 +42,21 @@ def knn_accuracy(
     References:
         https://arxiv.org/abs/1805.01978
     """
+    return float((knn_predictions(train, train_labels, test, k) == test_labels).mean())
+
+
+def knn_predictions(train: Features, train_labels: Labels, test: Features, k: int = NEIGHBOURS) -> Labels:
+    """Classes that the vote of `knn_accuracy` gives.
+
+    Args:
+        train: features that vote, shape ``(rows, dim)``.
+        train_labels: their classes.
+        test: features to classify.
+        k: neighbours; at most the number of training rows.
+
+    Returns:
+        A class for each row of `test`.
+    """
     from sklearn.neighbors import KNeighborsClassifier
 
     vote = KNeighborsClassifier(
@@ -82,7 +65,7 @@ def knn_accuracy(
         # The distance is 1 - cosine; the constant factor exp(1 / t) leaves the vote as it is.
         weights=lambda distance: np.exp(-distance / VOTE_TEMPERATURE),
     )
-    return float(vote.fit(train, train_labels).score(test, test_labels))
+    return np.asarray(vote.fit(train, train_labels).predict(test))
 
 
 def linear_head(train: Features, train_labels: Labels, seed: int = 0) -> Any:

@@ -81,6 +81,30 @@ def prepared(encoder: Encoder, source: Source) -> Images:
     return images
 
 
+def folded(head: Any, classes: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A linear probe as one matrix on plain features, its scaler folded in.
+
+    Args:
+        head: what `kptk.training.probes.linear_head` returned.
+        classes: number of classes; those that the head does not know are never predicted.
+
+    Returns:
+        Kernel, shape ``(dim, classes)``, and bias.
+    """
+    scaler, logistic = head
+    coefficients, intercept = logistic.coef_, logistic.intercept_
+    if len(logistic.classes_) == 2:  # scikit-learn keeps one row for two classes
+        coefficients, intercept = (
+            np.concatenate([-coefficients, coefficients]) / 2,
+            np.concatenate([-intercept, intercept]) / 2,
+        )
+    kernel = np.zeros((coefficients.shape[1], classes), np.float32)
+    bias = np.full(classes, -1e9, np.float32)
+    kernel[:, logistic.classes_] = (coefficients / scaler.scale_).T
+    bias[logistic.classes_] = intercept - (coefficients / scaler.scale_) @ scaler.mean_
+    return kernel, bias
+
+
 class Victim(keras.Model):
     """A linear head on a frozen network, one step of the attack on it, and what it predicts.
 
@@ -96,17 +120,7 @@ class Victim(keras.Model):
     def __init__(self, network: keras.Model, head: Any, classes: int) -> None:
         super().__init__()
         self.network = network
-        scaler, logistic = head
-        coefficients, intercept = logistic.coef_, logistic.intercept_
-        if len(logistic.classes_) == 2:  # scikit-learn keeps one row for two classes
-            coefficients, intercept = (
-                np.concatenate([-coefficients, coefficients]) / 2,
-                np.concatenate([-intercept, intercept]) / 2,
-            )
-        kernel = np.zeros((coefficients.shape[1], classes), np.float32)
-        bias = np.full(classes, -1e9, np.float32)
-        kernel[:, logistic.classes_] = (coefficients / scaler.scale_).T
-        bias[logistic.classes_] = intercept - (coefficients / scaler.scale_) @ scaler.mean_
+        kernel, bias = folded(head, classes)
         for name, value in (("kernel", kernel), ("bias", bias)):
             weight = self.add_weight(shape=value.shape, trainable=False, dtype="float32", name=name)
             weight.assign(value)
@@ -146,7 +160,7 @@ def accuracy_under_attack(
     seed: int = 0,
     progress: Callable[[], None] | None = None,
 ) -> float:
-    """Accuracy after projected gradient descent against it, in the maximum norm, from a random start.
+    """Accuracy of `right_under_attack`.
 
     Args:
         victim: what is attacked.
@@ -158,12 +172,37 @@ def accuracy_under_attack(
 
     Returns:
         A share of 0..1.
+    """
+    return float(right_under_attack(victim, images, labels, epsilon, seed=seed, progress=progress).mean())
+
+
+def right_under_attack(
+    victim: Victim,
+    images: Images,
+    labels: Labels,
+    epsilon: float,
+    *,
+    seed: int = 0,
+    progress: Callable[[], None] | None = None,
+) -> NDArray[np.bool_]:
+    """Which rows stay right after projected gradient descent against them, in the maximum norm, from a random start.
+
+    Args:
+        victim: what is attacked.
+        images: of 0..1, shape ``(rows, height, width, channels)``.
+        labels: their classes.
+        epsilon: largest change of a pixel; 0 for none.
+        seed: of the random start.
+        progress: called after each batch, or None.
+
+    Returns:
+        Shape ``(rows,)``.
 
     References:
         https://arxiv.org/abs/1706.06083
     """
     rng = np.random.default_rng([seed, 23])
-    right = 0
+    right = []
     for start in range(0, len(images), BATCH):
         origin, wanted = images[start : start + BATCH], labels[start : start + BATCH]
         count = len(origin)
@@ -177,10 +216,10 @@ def accuracy_under_attack(
         for _ in range(STEPS if epsilon else 0):
             inputs["images"] = np.asarray(victim.predict_on_batch(inputs)["further"])
         predicted = np.asarray(victim.predict_on_batch(inputs)["predicted"])[:count]
-        right += int((predicted == wanted).sum())
+        right.append(predicted == wanted)
         if progress:
             progress()
-    return right / len(images)
+    return np.concatenate(right)
 
 
 def victim_of(encoder: Encoder | None, source: Source, head: Any, seed: int) -> tuple[Victim, Images, Labels]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from kptk import assembly, runfolder
 from kptk.config import RunConfig, resolve
@@ -25,7 +24,6 @@ from kptk.training.checkpoint import Progress
 from kptk.training.feeding import steady
 from kptk.training.finish import Result as Result
 from kptk.training.finish import finish
-from kptk.training.health import HealthCallback
 from kptk.training.optimizer import make_optimizer
 from kptk.training.plan import Plan, measure, sizes
 from kptk.training.prepared import fitted, load_preprocessor, save_preprocessor, training_rows
@@ -34,6 +32,7 @@ from kptk.training.receipt import checksum
 from kptk.training.reporter import Reporter
 from kptk.training.stages import share
 from kptk.training.stream import batches, steps_per_epoch
+from kptk.training.watching import epoch_line, health_callback, nan_capture
 
 
 class Run:
@@ -98,8 +97,12 @@ class Run:
         self.model.optimizer.build(self.model.trainable_variables)
         self.stage = stage
 
-    def _stage_of(self, step: int) -> int:
-        """The stage that makes a step, counted from 0; the last stage for steps after the end."""
+    def stage_of(self, step: int) -> int:
+        """The stage that makes a step, counted from 0; the last stage for steps after the end.
+
+        Args:
+            step: counted from 0.
+        """
         return bisect(self.stage_epochs[1:-1], step // self.per_epoch)
 
     @property
@@ -162,7 +165,7 @@ class Run:
         self.reporter.line(f"Plan: {self.plan()}")
         if state is not None:
             # A checkpoint at the very end of a stage has that stage's optimiser.
-            self._change_stage(self._stage_of(max(progress.step - 1, 0)))
+            self.change_stage(self.stage_of(max(progress.step - 1, 0)))
             checkpoint.restore(self.model, state)
         kept = [record for record in folder.metrics() if record["step"] <= progress.step]
         folder.write(runfolder.METRICS, "".join(json.dumps(record) + "\n" for record in kept))
@@ -184,7 +187,7 @@ class Run:
     def _train(self, folder: RunFolder, progress: Progress, state: checkpoint.State | None) -> Result:
         with self.reporter.progress("Training", self.total_steps, progress.step) as advance:
             while progress.step < self.total_steps and not self.model.stop_training:
-                self._change_stage(self._stage_of(progress.step))
+                self.change_stage(self.stage_of(progress.step))
                 # An epoch that was interrupted in its middle is finished first: Keras can only begin whole ones.
                 behind = progress.step % self.per_epoch
                 stop = self.stage_epochs[self.stage + 1] * self.per_epoch
@@ -195,7 +198,12 @@ class Run:
             self.model.end_stages()
         return finish(self, folder, progress.first_loss)
 
-    def _change_stage(self, stage: int) -> None:
+    def change_stage(self, stage: int) -> None:
+        """Compile for a stage, if it is another one than now.
+
+        Args:
+            stage: counted from 0.
+        """
         if stage != self.stage:
             self._begin(stage)
 
@@ -222,15 +230,16 @@ class Run:
             per_epoch,
             path=folder.path / runfolder.METRICS,
             batch_size=self.train["batch_size"],
-            say=self._say_epoch,
+            say=lambda record: self.reporter.line(epoch_line(self, record)),
         )
         callbacks = [
             *([RestoreMetrics(state)] if state is not None else []),
             KeepRandomState(),
             ShowProgress(start, per_epoch, advance),
-            HealthCallback(self.health_inputs(), stop_on_collapse=self.train["stop_on"] == "collapse"),
+            health_callback(self),
             *self.probe_callbacks(),
             log,
+            nan_capture(self, folder, start),
             saver,
         ]
         stream = batches(self.source, self.train["batch_size"], self.train["seed"], start, stop, labels=self.labels)
@@ -257,26 +266,6 @@ class Run:
         limit = max(options["limit"] // 2, 10)
         return [ProbeCallback(self.probe_source, every=options["every"], seed=self.train["seed"], limit=limit)]
 
-    def health_inputs(self) -> Any:
-        """The fixed rows on which the health of the features is measured."""
-        count = min(len(self.source), 512)
-        rows = np.random.default_rng([self.train["seed"], 11]).choice(len(self.source), size=count, replace=False)
-        return self.source.read(rows)
-
-    def _say_epoch(self, record: dict[str, Any]) -> None:
-        parts = [f"epoch {record['epoch']}/{self.train['epochs']}"]
-        if "stage" in record:
-            parts.append(f"stage {record['stage']}/{self.model.stages}")
-        parts.append(f"loss {_shown(record.get('loss'), 4)}")
-        own = [metric.name for metric in self.model.metrics if metric.name != "loss"]
-        parts += [f"{name} {_shown(record.get(name), 3)}" for name in own]
-        if record.get("knn_accuracy") is not None:
-            parts.append(f"kNN {100 * record['knn_accuracy']:.1f} %")
-        parts.append(f"spread {_shown(record.get('feature_spread'), 2)}")
-        parts.append(f"rank {_shown(record.get('effective_rank'), 1)}")
-        parts.append(f"{record['images_per_second']:,.0f}/s")
-        self.reporter.line("  ".join(parts))
-
 
 def resume(path: str | Path, plugins: Plugins, reporter: Reporter | None = None) -> Result:
     """Go on with the run in a folder.
@@ -289,7 +278,3 @@ def resume(path: str | Path, plugins: Plugins, reporter: Reporter | None = None)
     folder = RunFolder.open(path)
     config = resolve(plugins, from_toml(folder.path / runfolder.CONFIG))
     return Run(config, plugins, reporter, preprocessor=load_preprocessor(folder, plugins)).resume(folder)
-
-
-def _shown(value: float | None, digits: int) -> str:
-    return "nan" if value is None else f"{value:.{digits}f}"

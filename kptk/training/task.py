@@ -56,6 +56,14 @@ class Task(keras.layers.Layer, abc.ABC):
         """
         return source.class_names
 
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """The tasks within this one, usually itself alone.
+
+        `call` of a task with more than one also takes features of each task's own, shape ``(batch, tasks, dim)``.
+        """
+        return (self.name,)
+
     # What a leaf writes ------------------------------------------------------------------------------------------
 
     @abc.abstractmethod

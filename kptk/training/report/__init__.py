@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from datetime import datetime
-from importlib import resources
-from string import Template
 from typing import TYPE_CHECKING, Any
 
-from kptk import __version__, runfolder
-from kptk.training.report import facts, parts, pictures, reconstructions
-from kptk.training.report.html import Html, join, tag
+from kptk import runfolder
+from kptk.training.report import attention, evaluations, facts, occlusion, parts, pictures, reconstructions
+from kptk.training.report.document import Document, Sections, make_sections, render_document
 from kptk.training.report.page import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kptk.runfolder import RunFolder
     from kptk.training.run import Run
 
-SECTIONS: tuple[tuple[str, str, Callable[[Page], Html | None]], ...] = (
+SECTIONS: Sections = (
     ("figures", "Key figures", parts.key_figures),
+    ("evaluation", "Evaluation", evaluations.evaluation),
     ("curves", "Curves", parts.curves),
     ("health", "Health of the features", parts.health),
     ("views", "What the model is shown", pictures.views),
     ("reconstructions", "Reconstructions", reconstructions.reconstructions),
     ("map", "Map of the features", pictures.feature_map),
     ("neighbours", "Nearest neighbours", pictures.neighbours),
+    ("looks", "Where it looks", occlusion.encoder),
+    ("attention", "Attention", attention.attention),
     ("data", "Data", facts.data),
     ("weights", "Weights", facts.weights),
     ("commands", "Repeat and judge", facts.commands),
@@ -59,50 +55,21 @@ def write_report(run: Run, folder: RunFolder, summary: dict[str, Any]) -> None:
 
 
 def render(page: Page) -> str:
-    """The whole page. A section that cannot be made says so in its place, and the others are there.
+    """The whole page.
 
     Args:
         page: the run.
     """
-    made = [(anchor, heading, _section(page, anchor, heading, make)) for anchor, heading, make in SECTIONS]
-    links = [tag("li", tag("a", heading, href=f"#{anchor}")) for anchor, heading, section in made if section]
-    template = Template(resources.files("kptk").joinpath("templates/report.html").read_text(encoding="utf-8"))
-    script = resources.files("kptk").joinpath("templates/report.js").read_text(encoding="utf-8")
     config = page.run.config
-    return template.substitute(
-        title=join((f"{config.objective.id} on {config.data.id}: {page.summary['status']}",)),
-        heading=_heading(page),
-        verdict=parts.verdict(page),
-        links=join(links),
-        sections=join(section for _, _, section in made),
-        made=join((f"Written by kptk {__version__} on {datetime.now().astimezone():%d %B %Y, %H:%M %Z}.",)),
-        script=script,
-        # The page may run this script and load nothing at all, whatever the data put into it.
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-    )
-
-
-def _heading(page: Page) -> Html:
-    config = page.run.config
-    parts = [config.backbone.id, *([config.preprocessor.id] if config.preprocessor else []), config.data.id]
-    return join(
-        (
-            tag("p", "Pre-training report", class_="kind"),
-            tag("h1", config.objective.id),
-            tag("p", "on ", " · ".join(parts), class_="parts"),
-            tag("p", str(page.folder.path), class_="path"),
+    named = [config.backbone.id, *([config.preprocessor.id] if config.preprocessor else []), config.data.id]
+    return render_document(
+        Document(
+            title=f"{config.objective.id} on {config.data.id}: {page.summary['status']}",
+            kind="Pre-training report",
+            heading=config.objective.id,
+            parts="on " + " · ".join(named),
+            path=str(page.folder.path),
+            banner=parts.verdict(page),
+            sections=make_sections(page, SECTIONS, page.run.reporter),
         )
     )
-
-
-def _section(page: Page, anchor: str, heading: str, make: Callable[[Page], Html | None]) -> Html | None:
-    content: Html | None
-    try:
-        content = make(page)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        page.run.reporter.line(f"report: '{heading}' could not be made: {reason}")
-        content = tag("p", f"This part could not be made: {reason}", class_="note")
-    if content is None:
-        return None
-    return tag("section", tag("h2", heading, id=anchor), content, aria_labelledby=anchor)

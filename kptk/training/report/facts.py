@@ -121,8 +121,10 @@ def commands(page: Page) -> Html:
         (
             tag("p", "Repeat the run (add --out for another folder):"),
             command(page.environment.get("command", "")),
-            tag("p", "Judge it by kNN and linear probe, beside a random encoder and the raw inputs:"),
+            tag("p", "Judge it beside a random encoder and the raw inputs; the figures then stand in this report:"),
             command(judge),
+            tag("p", "Write this report again, with a second map and what the features look at:"),
+            command(f"kptk report {run}"),
             tag("p", "Features of any data, for your own tools:"),
             command(f"kptk embed {run} --data DATA --out features.npz"),
         )
@@ -164,7 +166,9 @@ def environment(page: Page) -> Html:
     """
     found = page.environment
     versions = ", ".join(f"{name} {version}" for name, version in found.get("packages", {}).items())
-    plugins = [(part, use["id"], use["distribution"], use["target"]) for part, use in found.get("plugins", {}).items()]
+    plugins = [
+        (part, use["id"], use["distribution"], use.get("target", "")) for part, use in found.get("plugins", {}).items()
+    ]
     listed = facts(
         (
             ("kptk", str(found.get("kptk", ""))),
@@ -194,7 +198,7 @@ def references(page: Page) -> Html:
     for name, measure in measures:
         for address in _addresses(measure.__doc__ or ""):
             users.setdefault(address, []).append(name)
-    items = [tag("li", _link(address), ": ", ", ".join(names)) for address, names in users.items()]
+    items = [tag("li", link(address), ": ", ", ".join(names)) for address, names in users.items()]
     return tag("ul", *items, class_="plain")
 
 
@@ -204,7 +208,12 @@ def _addresses(docstring: str) -> list[str]:
     return [word.rstrip(",.") for word in words if word.startswith("https://")]
 
 
-def _link(address: str) -> Html:
+def link(address: str) -> Html:
+    """An address to click on, if it is one of the web.
+
+    Args:
+        address: of a paper.
+    """
     if address.startswith(("https://", "http://")):
         return tag("a", address, href=address, rel="noreferrer")
     return tag("span", address)

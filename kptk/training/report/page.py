@@ -25,11 +25,13 @@ class Page:
         run: the run.
         folder: its folder.
         summary: its figures, as in `summary.json`.
+        thorough: whether to take the time for what `kptk report` shows beyond the report at the end of a run.
     """
 
     run: Run
     folder: RunFolder
     summary: dict[str, Any]
+    thorough: bool = False
 
     @cached_property
     def records(self) -> list[dict[str, Any]]:

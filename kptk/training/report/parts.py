@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kptk.training.health import COLLAPSED_RANK, COLLAPSED_SPREAD, MAX_ROWS
+from kptk.training.health import COLLAPSED_RANK, COLLAPSED_SPREAD, GRADIENT_ROWS, MAX_ROWS
 from kptk.training.plan import duration
 from kptk.training.report.charts import Curve, Level, draw, scientific
 from kptk.training.report.html import Html, details, join, number, percent, table, tag
@@ -47,29 +47,29 @@ def key_figures(page: Page) -> Html:
     dim = run.model.feature_dim
     speed = [record["images_per_second"] for record in page.records]
     cards = [
-        _card(
+        card(
             "Loss",
             number(summary["loss"]),
             loss + (f"; chance is {number(chance)}" if chance is not None else ""),
         ),
-        _card("kNN accuracy", percent(summary["knn_accuracy"]), page.probe_protocol) if _probed(page) else None,
-        _card(
+        card("kNN accuracy", percent(summary["knn_accuracy"]), page.probe_protocol) if _probed(page) else None,
+        card(
             "Feature spread",
             number(summary["feature_spread"], 2),
             f"0 is collapsed, 1 fills the sphere; {rows:,} rows",
         ),
-        _card(
+        card(
             "Effective rank",
             number(summary["effective_rank"], 1),
             f"of at most {min(rows, dim):,}; {rows:,} rows",
         ),
-        _card(
+        card(
             "Training time",
             duration(summary["seconds"]),
             f"{_count(summary['epochs'], 'epoch')}, {_count(summary['steps'], 'step')} of {page.batch_size:,}"
             + (f"; {np.median(speed):,.0f} examples a second" if speed else ""),
         ),
-        _card(
+        card(
             "Parameters",
             f"{_trainable(run.model.backbone):,}",
             f"trainable, in the backbone; features of length {dim:,}",
@@ -78,7 +78,14 @@ def key_figures(page: Page) -> Html:
     return tag("dl", *cards, class_="cards")
 
 
-def _card(name: str, value: str, note: str) -> Html:
+def card(name: str, value: str, note: str) -> Html:
+    """One figure with what it stands for.
+
+    Args:
+        name: what it is.
+        value: the figure.
+        note: how it was measured.
+    """
     return tag("div", tag("dt", name), tag("dd", tag("b", value), tag("span", note)))
 
 
@@ -183,6 +190,7 @@ def health(page: Page) -> Html:
             "Standard deviation of unit-length features times √dim: 1 fills the sphere, 0 is one point.",
         ),
         _figure(rank, f"RankMe: how many directions the features use, of at most {most:,}."),
+        *([_gradient(page)] if any("gradient_norm" in record for record in page.records) else []),
         tag(
             "div",
             tag("h3", "How to read these"),
@@ -191,19 +199,39 @@ def health(page: Page) -> Html:
                 "p",
                 "A falling loss does not show that features are of use: they can still become the same for every input.",
             ),
-            tag("p", "Both curves should stay well above their dashed line; a rise that levels off is usual."),
+            tag("p", "Spread and rank should stay well above their dashed line; a rise that levels off is usual."),
             class_="read",
         ),
     ]
-    return tag("div", *figures, class_="charts")
+    return join((_doctor(page), tag("div", *figures, class_="charts")))
+
+
+def _gradient(page: Page) -> Html:
+    curve = Curve(title="Gradient norm", points=_points(page, "gradient_norm"), show=lambda v: f"{v:.3g}", floor=0.0)
+    rows = min(len(page.run.source), GRADIENT_ROWS)
+    return _figure(curve, f"Over all trainable weights, of one step on {rows:,} training rows that is thrown away.")
+
+
+def _doctor(page: Page) -> Html | None:
+    """What the figures point to, with cause and remedy."""
+    findings = page.summary.get("findings")
+    if findings is None:
+        return None
+    if not findings:
+        return tag("p", "The doctor found nothing wrong with the figures of the epochs.", class_="note")
+    items = [
+        tag("li", tag("strong", f"{f['name']}: "), f"{f['seen']}. Likely cause: {f['cause']}. Try: {f['remedy']}.")
+        for f in findings
+    ]
+    return tag("ul", *items, class_="plain doctor")
 
 
 KNOWN = {
     *("epoch", "step", "loss", "learning_rate", "seconds", "images_per_second"),
-    *("knn_accuracy", "feature_spread", "effective_rank"),
+    *("knn_accuracy", "feature_spread", "effective_rank", "gradient_norm"),
 }
 """Keys of the log that every run has, or that have a chart of their own."""
-ACRONYMS = {"mae", "mse", "psnr", "ssim"}
+ACRONYMS = {"mae": "MAE", "mse": "MSE", "psnr": "PSNR", "ssim": "SSIM", "f1": "F1", "knn": "kNN", "auroc": "AUROC"}
 
 
 def further(records: list[dict[str, Any]]) -> list[str]:
@@ -225,8 +253,8 @@ def words(key: str) -> str:
         >>> words("psnr"), words("positive_share")
         ('PSNR', 'Positive share')
     """
-    text = " ".join(part.upper() if part in ACRONYMS else part for part in key.split("_"))
-    return text[:1].upper() + text[1:]
+    text = " ".join(ACRONYMS.get(part, part) for part in key.split("_"))
+    return text if text.startswith("kNN") else text[:1].upper() + text[1:]
 
 
 COLUMNS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
@@ -234,6 +262,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("knn_accuracy", "kNN accuracy", percent),
     ("feature_spread", "Feature spread", number),
     ("effective_rank", "Effective rank", lambda v: number(v, 1)),
+    ("gradient_norm", "Gradient norm", lambda v: number(v) if v is None else f"{v:.3g}"),
     ("learning_rate", "Learning rate", lambda v: number(v) if v is None else f"{v:.4g}"),
     ("seconds", "Seconds", lambda v: number(v, 1)),
 )

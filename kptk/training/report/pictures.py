@@ -9,7 +9,16 @@ import numpy as np
 from kptk.training import pictures
 from kptk.training.report.html import Html, join, number, percent, tag
 from kptk.training.report.map import Map, draw_map, in_order, spaced
-from kptk.training.report.rows import Sample, agreement, nearest, project, queries
+from kptk.training.report.rows import (
+    PERPLEXITY,
+    TSNE_ROWS,
+    Sample,
+    agreement,
+    nearest,
+    neighbourhoods,
+    project,
+    queries,
+)
 from kptk.training.report.views import Comparison, compare, draw_views
 
 if TYPE_CHECKING:
@@ -93,7 +102,7 @@ def _remarks(compared: Comparison) -> list[Html]:
 
 
 def feature_map(page: Page) -> Html:
-    """The features in two dimensions.
+    """The features in two dimensions: by principal components, and by t-SNE where there is time for it.
 
     Args:
         page: the run.
@@ -105,28 +114,44 @@ def feature_map(page: Page) -> Html:
     if projected is None:
         return tag("p", "There are too few different features for a map.")
     places, share = projected
-    order = in_order(sample.labels, len(places))
-    words = [_row(sample, index) for index in range(len(places))]
-    pixels = pictures.to_pixels(sample.source.read(np.arange(len(places)))) if page.pictures else None
-    thumbs = {}
-    if pixels is not None and sample.labels is None:
-        thumbs = {i: pictures.data_uri(pictures.picture(pixels[i], SPRITE_SIDE), small=True) for i in spaced(places)}
-    drawn, legend = draw_map(
-        Map(
-            places=places,
-            words=words,
-            labels=sample.labels,
-            class_names=sample.source.class_names,
-            pictures=thumbs,
-        )
-    )
     use = ""
     if sample.labels is not None and not sample.separate:
         use = "" if page.run.labels else " Their labels colour this picture and were not used in training."
     note = (
-        f"Features of {sample.protocol} by principal components (PCA) fitted to the same rows; the two axes "
+        f"Principal components (PCA) of the features, fitted to the same rows: {sample.protocol}. The two axes "
         f"keep {percent(share)} of the variance.{use} What overlaps here may still be apart in all "
         f"{sample.features.shape[1]:,} dimensions."
+    )
+    maps = [_map(page, places, np.arange(len(places)), note)]
+    if page.thorough:
+        rows = np.arange(min(len(places), TSNE_ROWS))  # the sample's rows are in the order of the data
+        if len(places) > TSNE_ROWS:
+            chosen = np.random.default_rng([page.seed, 29]).choice(len(places), TSNE_ROWS, replace=False)
+            rows = np.sort(chosen)
+        near = neighbourhoods(sample.features[rows], page.seed)
+        if near is not None:
+            said = (
+                f"{len(rows):,} of these rows by t-SNE (perplexity {PERPLEXITY:g}, seed {page.seed}), which keeps "
+                "near rows near. Distances between groups, and their sizes, mean nothing."
+            )
+            maps.append(_map(page, near, rows, said))
+    if len(maps) == 1:
+        return maps[0]
+    return join((tag("h3", "PCA"), maps[0], tag("h3", "t-SNE", class_="next"), maps[1]))
+
+
+def _map(page: Page, places: Any, rows: Any, note: str) -> Html:
+    """One map with its legend, and the rows' thumbnails to look at."""
+    sample = page.sample
+    labels = None if sample.labels is None else sample.labels[rows]
+    order = in_order(labels, len(places))
+    words = [_row(sample, int(index)) for index in rows]
+    pixels = pictures.to_pixels(sample.source.read(np.asarray(rows))) if page.pictures else None
+    thumbs = {}
+    if pixels is not None and labels is None:
+        thumbs = {i: pictures.data_uri(pictures.picture(pixels[i], SPRITE_SIDE), small=True) for i in spaced(places)}
+    drawn, legend = draw_map(
+        Map(places=places, words=words, labels=labels, class_names=sample.source.class_names, pictures=thumbs)
     )
     hint = "Point at a dot, or use the arrow keys on the map, to see the row."
     sprite = _peek(pixels[order]) if pixels is not None else None
@@ -145,7 +170,8 @@ def _peek(pixels: Any) -> Html:
 
 def _row(sample: Sample, index: int) -> str:
     name = sample.class_name(index)
-    return f"row {sample.rows[index]:,}" + (f", class {name}" if name else "")
+    text = f": {sample.texts[index]}" if sample.texts else ""
+    return f"row {sample.rows[index]:,}" + (f", class {name}" if name else "") + text
 
 
 def neighbours(page: Page) -> Html:
@@ -172,12 +198,14 @@ def neighbours(page: Page) -> Html:
     for index in asked:
         near = [_near(page, index, int(i), float(c)) for i, c in zip(order[index], cosine[index], strict=True)]
         rows.append(tag("li", _asked(page, index), *near))
-    return join((tag("p", note), tag("ul", *rows, class_="neighbours" if page.pictures else "neighbours plain")))
+    form = "neighbours" if page.pictures else "neighbours texts" if sample.texts else "neighbours plain"
+    return join((tag("p", note), tag("ul", *rows, class_=form)))
 
 
 def _asked(page: Page, index: int) -> Html:
     name = page.sample.class_name(index)
-    caption = tag("figcaption", tag("b", name or f"row {page.sample.rows[index]:,}"))
+    text = f" {page.sample.texts[index]}" if page.sample.texts else None
+    caption = tag("figcaption", tag("b", name or f"row {page.sample.rows[index]:,}"), text)
     return tag("figure", _thumb(page, index, f"Asked: {_row(page.sample, index)}"), caption, class_="asked")
 
 
@@ -188,7 +216,10 @@ def _near(page: Page, index: int, other: int, cosine: float) -> Html:
         same = name == sample.class_name(index)
         state, sign = ("same", "✓ ") if same else ("other", "✗ ")
     caption = tag(
-        "figcaption", tag("span", f"{sign}{name}" if name else f"row {sample.rows[other]:,}"), f"{cosine:.2f}"
+        "figcaption",
+        tag("span", f"{sign}{name}" if name else f"row {sample.rows[other]:,}"),
+        f"{cosine:.2f}",
+        f" {sample.texts[other]}" if sample.texts else None,
     )
     alt = f"{_row(sample, other)}, cosine {cosine:.2f}"
     return tag("figure", _thumb(page, other, alt), caption, class_=state or None)

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from kptk.data import Source, Subset
 from kptk.training.features import Encoder, extract
+from kptk.training.prepared import raw_part
 
 if TYPE_CHECKING:
     from kptk.training.run import Run
 
+EXCERPT = 120
 MOST_ROWS = 1000
 FEWEST_ROWS = 200
 NUMBERS = 20_000_000
@@ -33,6 +35,7 @@ class Sample:
         features: shape ``(rows, dim)``.
         separate: whether they are separate labelled data and not what was trained on.
         protocol: which rows these are, in words.
+        texts: the beginning of each row, where rows are texts; empty otherwise.
     """
 
     source: Source
@@ -40,6 +43,7 @@ class Sample:
     features: Features
     separate: bool
     protocol: str
+    texts: tuple[str, ...] = ()
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
@@ -82,7 +86,25 @@ def take_sample(run: Run) -> Sample:
         features=extract(Encoder(run.model.backbone, run.model.views), part, batch_size=min(count, 256)),
         separate=run.probe_source is not None,
         protocol=f"{which} of {kind}",
+        texts=excerpts(source, rows),
     )
+
+
+def excerpts(source: Source, rows: Rows) -> tuple[str, ...]:
+    """The beginning of each row, where raw rows are texts; empty otherwise.
+
+    Args:
+        source: raw or prepared rows.
+        rows: which.
+    """
+    raw = raw_part(source)
+    if source.inputs != "text" or raw.row_shape != () or not len(rows):
+        return ()
+    read = raw.read(rows)
+    if read.dtype.kind not in "OUS":
+        return ()
+    texts = [" ".join(str(text).split()) for text in read]
+    return tuple(text if len(text) <= EXCERPT else f"{text[: EXCERPT - 1]}…" for text in texts)
 
 
 def project(features: Features) -> tuple[NDArray[np.float64], float] | None:
@@ -101,6 +123,33 @@ def project(features: Features) -> tuple[NDArray[np.float64], float] | None:
         return None
     fitted = PCA(n_components=2, svd_solver="full").fit(features.astype(np.float64))
     return fitted.transform(features.astype(np.float64)), float(fitted.explained_variance_.sum() / total)
+
+
+TSNE_ROWS = 500
+"""Rows of the second map at most: t-SNE takes seconds for these and minutes for many more."""
+PERPLEXITY = 30.0
+
+
+def neighbourhoods(features: Features, seed: int) -> NDArray[np.float64] | None:
+    """Places in two dimensions that keep near rows near (t-SNE).
+
+    Args:
+        features: shape ``(rows, dim)``.
+        seed: of the method.
+
+    Returns:
+        Positions ``(rows, 2)``; None if there are too few rows or they are all the same.
+
+    References:
+        https://www.jmlr.org/papers/v9/vandermaaten08a.html
+    """
+    from sklearn.manifold import TSNE
+
+    if len(features) < 10 or len(np.unique(features, axis=0)) < 5:
+        return None
+    perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
+    made = TSNE(n_components=2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed)
+    return np.asarray(made.fit_transform(features.astype(np.float64)), dtype=np.float64)
 
 
 def nearest(features: Features, count: int) -> tuple[Rows, NDArray[np.float64]]:

@@ -1,0 +1,1 @@
+"""Language objectives for kptk."""

@@ -1,0 +1,82 @@
+"""`TokenHead`: from vectors to a number for each token of the vocabulary, with the backbone's own table of tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kptk.types import Tensor
+
+EPSILON = 1e-12
+
+
+@keras.saving.register_keras_serializable(package="kptk_language")
+class TokenHead(keras.layers.Layer):
+    """A dense layer with GELU and a normalisation, then the product with every token's vector, plus a bias for each token.
+
+    The vectors are those of the backbone's `token_embedding`, which the loss so trains from both ends.
+
+    Args:
+        width: length of the vectors.
+        vocabulary: how many tokens.
+        transform: whether the dense layer and the normalisation are there.
+        **kwargs: passed to `keras.layers.Layer`.
+
+    References:
+        https://arxiv.org/abs/1810.04805; tied tables, https://arxiv.org/abs/1608.05859
+    """
+
+    def __init__(self, width: int, vocabulary: int, *, transform: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.width, self.vocabulary, self.transform = width, vocabulary, transform
+        if transform:
+            kernel = keras.initializers.TruncatedNormal(stddev=width**-0.5)
+            self.dense = keras.layers.Dense(width, activation="gelu", kernel_initializer=kernel, name="dense")
+            self.dense.build((None, None, width))
+            self.norm = keras.layers.LayerNormalization(epsilon=EPSILON, name="norm")
+            self.norm.build((None, None, width))
+        self.bias = self.add_weight(shape=(vocabulary,), initializer="zeros", name="bias")
+        self.built = True
+
+    def call(self, vectors: Tensor, table: Tensor) -> Tensor:
+        """Logits of the tokens.
+
+        Args:
+            vectors: shape ``(..., width)``.
+            table: shape ``(vocabulary, width)``.
+
+        Returns:
+            Shape ``(..., vocabulary)``, in float32.
+        """
+        if self.transform:
+            vectors = self.norm(self.dense(vectors))
+        product = ops.matmul(vectors, ops.transpose(ops.cast(table, vectors.dtype)))
+        return ops.cast(product, "float32") + ops.cast(self.bias, "float32")
+
+
+def take_places(vectors: Tensor, places: Tensor) -> Tensor:
+    """The vectors at some places of each row.
+
+    Args:
+        vectors: shape ``(batch, length, width)``.
+        places: shape ``(batch, count)``.
+
+    Returns:
+        Shape ``(batch, count, width)``.
+    """
+    return ops.take_along_axis(vectors, ops.expand_dims(places, -1), axis=1)
+
+
+def weighted_accuracy(metric: Any, logits: Tensor, targets: Tensor, weights: Tensor) -> None:
+    """Count how often the likeliest token is the right one.
+
+    Args:
+        metric: a `keras.metrics.Mean`.
+        logits: shape ``(..., vocabulary)``.
+        targets: shape ``(...)``.
+        weights: shape ``(...)``.
+    """
+    right = ops.cast(ops.equal(ops.cast(ops.argmax(logits, axis=-1), targets.dtype), targets), "float32")
+    metric.update_state(right, sample_weight=weights)

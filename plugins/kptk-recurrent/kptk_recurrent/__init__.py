@@ -1,0 +1,1 @@
+"""Recurrent backbones and their pre-training for kptk."""

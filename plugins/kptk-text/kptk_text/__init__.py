@@ -1,0 +1,1 @@
+"""Text for kptk: readers, small corpora, tokenisers and Transformer backbones."""
