@@ -100,7 +100,8 @@ def stand_in(plugins: Plugins, recipe: Offer, data: str, given: Collection[str] 
             found, _ = locate(plugins, data, kind, given=given)
         except errors.KptkError:
             continue
-        if found.spec.inputs == kind:
+        options = {option.name for option in (*settings.DATA, *found.spec.options)}
+        if found.spec.inputs == kind and options.issuperset(given):
             return offer
     return recipe
 

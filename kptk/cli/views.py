@@ -34,7 +34,7 @@ def views(**flags: Any) -> None:
     config = resolve(Plugins(), to_request(flags))
     assembly.check(config)
     out = Path(flags["out"])
-    _check_target(out)
+    check_target(out)
     _check_images(config)
     from kptk.training.assemble import open_source
 
@@ -52,8 +52,12 @@ def views(**flags: Any) -> None:
         print_json(result)
 
 
-def _check_target(out: Path) -> None:
-    """Refuse a place where the picture cannot go, before any work is done."""
+def check_target(out: Path) -> None:
+    """Refuse a place where the picture cannot go, before any work is done.
+
+    Args:
+        out: the file.
+    """
     if out.is_dir():
         raise UsageError(
             f"--out must be a file. Received: {out}, which is a folder. Example: --out {out / 'views.png'}"

@@ -78,6 +78,11 @@ def open_data(plugins: Plugins, data: str, inputs: str, options: Mapping[str, An
     """
     from kptk.locating import locate
 
+    if not inputs:
+        # A CSV file can be read as texts or as a table; the latter shows every column.
+        kinds = {offer.spec.inputs for offer in plugins.offers("dataset") if offer.spec.reads}
+        found = [kind for kind in kinds if _readable(plugins, data, kind, options)]
+        inputs = "table" if len(found) > 1 and "table" in found else ""
     offer, _ = locate(plugins, data, inputs, given=list(options))
     skipping = {"on_bad_input": "skip"} if any(o.name == "on_bad_input" for o in offer.spec.options) else {}
     own = {option.name: option for option in offer.spec.options}
@@ -86,3 +91,15 @@ def open_data(plugins: Plugins, data: str, inputs: str, options: Mapping[str, An
         for name, value in options.items()
     }
     return open_named(plugins, data, inputs, **(skipping | parsed))
+
+
+def _readable(plugins: Plugins, data: str, kind: str, options: Mapping[str, Any]) -> bool:
+    """Whether a reader of some kind of input takes a path and has the options."""
+    from kptk.errors import KptkError
+    from kptk.locating import locate
+
+    try:
+        offer, path = locate(plugins, data, kind, given=list(options))
+    except KptkError:
+        return False
+    return path is not None and {option.name for option in offer.spec.options}.issuperset(options)
