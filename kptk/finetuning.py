@@ -140,11 +140,11 @@ def _origin(plugins: Plugins, name: str) -> tuple[Path, RunConfig | None]:
 
 def _data(plugins: Plugins, request: Request, inputs: str) -> tuple[Offer, Path | None]:
     if request.data:
-        return locate(plugins, request.data, inputs)
+        return locate(plugins, request.data, inputs, given=request.given_data)
     path = next((str(s.value) for s in reversed(request.settings) if s.key == "data.path" and s.value), "")
     name = request.names.get("data")
     if path:
-        offer, found = locate(plugins, path, inputs, force_path=True)
+        offer, found = locate(plugins, path, inputs, force_path=True, given=request.given_data, any_reader=bool(name))
         return (plugins.find("dataset", name) if name else offer), found
     if name:
         return plugins.find("dataset", name, "--data"), None

@@ -47,6 +47,12 @@ class Request:
     data: str = ""
     settings: tuple[Setting, ...] = ()
 
+    @property
+    def given_data(self) -> set[str]:
+        """Names of the options that were set for the data."""
+        keys = [setting.key.rpartition(".") for setting in self.settings if setting.value != ""]
+        return {name for section, _, name in keys if section == "data"}
+
     def over(self, base: Request) -> Request:
         """Return `base` with this request's words put over it.
 
