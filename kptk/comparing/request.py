@@ -62,7 +62,8 @@ def resolve_comparison(plugins: Plugins, request: ComparisonRequest) -> Comparis
         raise errors.UsageError("no data was named. Give labelled data: --data PATH|NAME")
     if any(SOURCE in table.get("pretrain", ()) for table in tables.values()) and not request.source:
         raise errors.UsageError("this comparison also pre-trains on data of another kind. Name it: --source PATH|NAME")
-    inputs = locate(plugins, data)[0].spec.inputs
+    said = [setting.key.rpartition(".")[2] for setting in request.settings if setting.key.startswith("data.")]
+    inputs = locate(plugins, data, given=said)[0].spec.inputs
     base = [Setting("train.batch_size", values["batch_size"])]
     arms: dict[str, ArmConfig] = {}
     parts: dict[str, RunConfig] = {}
