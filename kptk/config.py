@@ -100,7 +100,9 @@ def resolve(plugins: Plugins, request: Request) -> RunConfig:
         InputError: if the data does not exist.
         PluginError: if a named plugin is broken.
     """
-    recipe = stand_in(plugins, plugins.recipe(request.recipe), request.data) if request.recipe else None
+    recipe = (
+        stand_in(plugins, plugins.recipe(request.recipe), request.data, request.given_data) if request.recipe else None
+    )
     recipe_spec: RecipeSpec = recipe.spec if recipe else RecipeSpec(name="none")
     offers: dict[str, Offer | None] = {}
     model: Path | None = None
@@ -158,11 +160,11 @@ def _data_offer(
     """Find what reads the data: a named set, or the reader of a path."""
     inputs = backbone.spec.inputs if backbone else ""
     if request.data:
-        return locate(plugins, request.data, inputs)
+        return locate(plugins, request.data, inputs, given=request.given_data)
     name = request.names.get("data")
     path = next((str(s.value) for s in reversed(request.settings) if s.key == "data.path"), "")
     if path:
-        offer, found = locate(plugins, path, inputs, force_path=True)
+        offer, found = locate(plugins, path, inputs, force_path=True, given=request.given_data, any_reader=bool(name))
         return (plugins.find("dataset", name) if name else offer), found
     name = name or recipe.dataset
     if not name:

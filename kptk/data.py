@@ -12,11 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kptk.columns import Column
 from kptk.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+HOW_TO_LABEL = "Use class sub-folders, an .npz with x and y, or a table with its label column: -o data.label=COLUMN"
+"""What an error says where labels are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Source(abc.ABC):
             ``(rows, ...)``, or None.
         class_names: the name of each class number.
         skipped: rows that were left out because they could not be read.
+        columns: of a table, the name and kind of each column.
     """
 
     inputs: str = "image"
@@ -51,6 +57,7 @@ class Source(abc.ABC):
     targets: NDArray[np.generic] | None = None
     class_names: tuple[str, ...] = ()
     skipped: tuple[BadInput, ...] = ()
+    columns: tuple[Column, ...] = ()
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -171,6 +178,7 @@ class Subset(Source):
         self.row_shape = source.row_shape
         self.class_names = source.class_names
         self.skipped = source.skipped
+        self.columns = source.columns
         self.labels = None if source.labels is None else source.labels[rows]
         self.targets = None if source.targets is None else source.targets[rows]
         self.whole = source

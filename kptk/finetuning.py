@@ -140,11 +140,11 @@ def _origin(plugins: Plugins, name: str) -> tuple[Path, RunConfig | None]:
 
 def _data(plugins: Plugins, request: Request, inputs: str) -> tuple[Offer, Path | None]:
     if request.data:
-        return locate(plugins, request.data, inputs)
+        return locate(plugins, request.data, inputs, given=request.given_data)
     path = next((str(s.value) for s in reversed(request.settings) if s.key == "data.path" and s.value), "")
     name = request.names.get("data")
     if path:
-        offer, found = locate(plugins, path, inputs, force_path=True)
+        offer, found = locate(plugins, path, inputs, force_path=True, given=request.given_data, any_reader=bool(name))
         return (plugins.find("dataset", name) if name else offer), found
     if name:
         return plugins.find("dataset", name, "--data"), None
@@ -186,13 +186,18 @@ def _misfits(config: FineTuneConfig, trained: RunConfig | None) -> Iterator[str]
         if not config.strategy.values[name]:
             meaning = strategy.spec.option(name).help
             yield f"strategy {strategy.id} needs its option '{name}'. {meaning} Say: -o strategy.{name}=VALUE"
+    if strategy.spec.several and not task.spec.several:
+        yield (
+            f"strategy {strategy.id} is for several tasks on the same rows, task {task.id} is one. Use --task several, "
+            "with labels of one column a task (NaN where a label is missing)."
+        )
     for part, offer in (("task", task), ("strategy", strategy)):
         if offer.spec.inputs and kind not in offer.spec.inputs:
             yield f"{part} {offer.id} works on {' or '.join(offer.spec.inputs)} but data {data.id} holds {kind}."
     if task.spec.labels and not data.spec.labels:
         yield f"task {task.id} learns from labels but data {data.id} has none."
     backbone = trained.backbone.offer if trained else None
-    if backbone and backbone.spec.inputs != kind:
+    if backbone and backbone.spec.inputs not in ("", kind):  # a model file may take anything
         yield f"the backbone {backbone.id} takes {backbone.spec.inputs} but data {data.id} holds {kind}."
     gives = strategy.spec.features or (backbone.spec.features if backbone else "")
     if gives and task.spec.features not in ("vector", gives):

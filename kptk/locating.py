@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
-from kptk import errors
+from kptk import errors, settings
 from kptk.discovery import Offer
 from kptk.plugins import Plugins
 
 
-def locate(plugins: Plugins, data: str, inputs: str = "", *, force_path: bool = False) -> tuple[Offer, Path | None]:
+def locate(
+    plugins: Plugins,
+    data: str,
+    inputs: str = "",
+    *,
+    force_path: bool = False,
+    given: Collection[str] = (),
+    any_reader: bool = False,
+) -> tuple[Offer, Path | None]:
     """Find the data set or reader that ``--data`` means.
 
     Args:
@@ -17,6 +26,9 @@ def locate(plugins: Plugins, data: str, inputs: str = "", *, force_path: bool = 
         data: the name of a data set, or a path.
         inputs: the kind of input wanted, to choose among readers of the same paths; empty for any.
         force_path: never take `data` for a name.
+        given: the options that the user set for the data, to choose among readers of the same paths: one is taken that has
+            all of them, if there is any, and one that `needs` some only if they are set.
+        any_reader: take the first of several readers, for a look at whether there is one.
 
     Returns:
         The offer, and the absolute path if it is a reader.
@@ -47,23 +59,34 @@ def locate(plugins: Plugins, data: str, inputs: str = "", *, force_path: bool = 
         for offer in plugins.offers("dataset")
         if any(suffix.endswith(kind) for kind in offer.spec.reads) and (not inputs or offer.spec.inputs == inputs)
     ]
+    readers = _fitting(readers, given)
     if not readers:
         kinds = sorted({kind for offer in plugins.offers("dataset") for kind in offer.spec.reads})
         raise errors.InputError(
             f"no installed plugin reads {data} as {inputs or 'data'}. Readable: {', '.join(kinds) or 'nothing'}"
         )
-    if len(readers) > 1:
+    if len(readers) > 1 and not any_reader:
         raise errors.ambiguous_name("--reader", data, [(offer.id, offer.label) for offer in readers])
     return readers[0], path.resolve()
 
 
-def stand_in(plugins: Plugins, recipe: Offer, data: str) -> Offer:
+def _fitting(readers: list[Offer], given: Collection[str]) -> list[Offer]:
+    """The readers that the user's own options mean, among those of a path."""
+    options = set(given) - {option.name for option in settings.DATA}
+    having = [offer for offer in readers if options <= {option.name for option in offer.spec.options}] or readers
+    usable = [offer for offer in having if set(offer.spec.needs) <= options]
+    asked = [offer for offer in usable if offer.spec.needs]
+    return asked or usable
+
+
+def stand_in(plugins: Plugins, recipe: Offer, data: str, given: Collection[str] = ()) -> Offer:
     """The recipe that a name means for some data: another one stands in for it where the data is of another kind.
 
     Args:
         plugins: the registry.
         recipe: what the user named.
         data: what the user wants it to learn from, a path or a name; empty for the recipe's own.
+        given: the options that the user set for the data.
 
     Returns:
         The recipe itself, or one that says ``instead_of`` of it and whose data set is of the kind of `data`.
@@ -74,7 +97,7 @@ def stand_in(plugins: Plugins, recipe: Offer, data: str) -> Offer:
     for offer in (recipe, *others):
         kind = plugins.find("dataset", offer.spec.dataset).spec.inputs if offer.spec.dataset else ""
         try:
-            found, _ = locate(plugins, data, kind)
+            found, _ = locate(plugins, data, kind, given=given)
         except errors.KptkError:
             continue
         if found.spec.inputs == kind:

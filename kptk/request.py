@@ -47,13 +47,26 @@ class Request:
     data: str = ""
     settings: tuple[Setting, ...] = ()
 
+    @property
+    def given_data(self) -> set[str]:
+        """Names of the options that were set for the data."""
+        keys = [setting.key.rpartition(".") for setting in self.settings if setting.value != ""]
+        return {name for section, _, name in keys if section == "data"}
+
     def over(self, base: Request) -> Request:
-        """Return `base` with this request's words put over it."""
+        """Return `base` with this request's words put over it.
+
+        Where they name another part, or other data, the options that `base` sets for the old one go with it.
+        """
+        replaced = {section for section, name in self.names.items() if name != base.names.get(section)}
+        if self.data:
+            replaced.add("data")
+        kept = tuple(setting for setting in base.settings if setting.key.partition(".")[0] not in replaced)
         return Request(
             recipe=self.recipe or base.recipe,
             names={**base.names, **self.names},
             data=self.data or base.data,
-            settings=(*base.settings, *self.settings),
+            settings=(*kept, *self.settings),
         )
 
     def with_settings(self, settings: Iterable[Setting]) -> Request:

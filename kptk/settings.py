@@ -107,7 +107,9 @@ FINETUNE: tuple[Option, ...] = (
     Option(name="augment", type=bool, default=False, help="Train on a random view of each example."),
     Option(name="optimizer", type=str, default="adamw", choices=("adamw", "adam", "sgd"), help="Keras optimiser."),
     Option(name="learning_rate", default=1e-3, low=0.0, help="Peak learning rate; a phase may multiply it."),
-    Option(name="schedule", type=str, default="cosine", choices=("cosine", "constant"), help="In each phase."),
+    Option(
+        name="schedule", type=str, default="cosine", choices=("cosine", "linear", "constant"), help="In each phase."
+    ),
     Option(name="warmup", default=0.1, low=0.0, high=1.0, help="Fraction of each phase spent warming up."),
     Option(name="weight_decay", default=1e-4, low=0.0, help="Decoupled; not on biases and normalisation."),
     Option(name="clip_norm", default=0.0, low=0.0, help="Largest norm of the whole gradient; 0 for no limit."),

@@ -73,8 +73,17 @@ def run(place):
 def test_run_folder_and_summary_say_everything(run) -> None:
     out, summary, said = run
     assert {path.name for path in out.iterdir()} == {
-        *("config.toml", "environment.json", "metrics.jsonl", "summary.json", "model.keras", "checkpoints"),
+        *(
+            "config.toml",
+            "environment.json",
+            "metrics.jsonl",
+            "summary.json",
+            "model.keras",
+            "report.html",
+            "checkpoints",
+        ),
     }
+    assert "Report: " in said and "Confusion matrix" in (out / "report.html").read_text()
     assert summary["class_names"] == list(NAMES)
     assert summary["rows"] == {"train": 48, "validation": 12, "test": 30}
     assert [(p["phase"], p["epochs"], p["steps"]) for p in summary["phases"]] == [("head", 3, 9), ("all", 3, 9)]

@@ -51,6 +51,21 @@ def test_last_word_wins_default_recipe_data_file_command_line(plugins, tmp_path)
     assert resolve(plugins, said).train.values["seed"] == 3
 
 
+def test_options_of_a_replaced_part_go_with_it() -> None:
+    base = Request(
+        names={"backbone": "example_cnn", "objective": "contrastive", "data": "mnist10k"},
+        settings=(
+            Setting("backbone.filters", 4),
+            Setting("objective.temperature", 0.4),
+            Setting("data.limit", 50),
+            Setting("train.epochs", 3),
+        ),
+    )
+    said = Request(names={"backbone": "other.keras", "objective": "contrastive"}, data="target.npz")
+    assert [setting.key for setting in said.over(base).settings] == ["objective.temperature", "train.epochs"]
+    assert said.over(base).names["backbone"] == "other.keras"
+
+
 def test_recipe_settings_do_not_reach_a_part_that_was_swapped(plugins) -> None:
     config = config_of(plugins, names={"backbone": "resnet18"})
     assert config.backbone.values == {"stem": "auto", "width": 64}

@@ -127,7 +127,8 @@ def test_a_diverged_run_says_so(folder, tmp_path) -> None:
     model = keras.saving.load_model(tmp_path / "run" / "backbone.keras")
     model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
     model.save(tmp_path / "run" / "backbone.keras")
-    with pytest.raises(InputError, match=r"are not finite; the run of .* diverged"):
+    # TensorFlow's ReLU makes zeros of NaN, so the features would not show it.
+    with pytest.raises(InputError, match=r"weights of .* are not finite; the run diverged"):
         kptk.evaluate(tmp_path / "run", str(folder / "labelled.npz"), protocols=("knn",), k=5)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from kptk.training import backend
 
 backend.import_keras()
 
-from kptk.training.health import effective_rank, feature_spread, judge
+from kptk.training.health import HealthCallback, effective_rank, feature_spread, finite_weights, judge
 
 MOVING = {"loss_measures_learning": False}
 """An objective whose loss is compared with something that moves too."""
@@ -66,3 +67,17 @@ def test_a_loss_that_measures_nothing_is_not_called_learning() -> None:
     verdict = judge(first_loss=2.0, losses=[6.0], chance=7.0, spread=0.7, rank=40.0, **MOVING)
     assert "does not measure learning" in verdict.sentence
     assert "is learning" not in verdict.sentence
+
+
+def test_weights_that_are_no_numbers_are_seen_behind_a_relu() -> None:
+    import keras
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="relu")])
+    assert finite_weights(model)
+    kernel, bias = model.get_weights()
+    kernel[0, 0] = np.nan
+    model.set_weights([kernel, bias])
+    assert not finite_weights(model)
+    callback = HealthCallback(np.ones((8, 4), "float32"))
+    callback.set_model(SimpleNamespace(backbone=model, views=None))
+    assert all(math.isnan(value) for value in callback.measure().values())

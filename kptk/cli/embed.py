@@ -26,7 +26,7 @@ def embed(run: str, data: str, out: str, on_bad_input: str | None, as_json: bool
     plugins = Plugins()
     check_target(Path(out))
     _ = RunFolder.open(run).backbone  # refuse a wrong folder or path before Keras is imported
-    locate(plugins, data)
+    locate(plugins, data, any_reader=True)
     from kptk.training import backend
 
     backend.import_keras()

@@ -120,7 +120,7 @@ def evaluate(run: str, data: str, part: str, as_json: bool, quiet: bool, robustn
         raise UsageError(
             "--part is for fine-tuned models; an encoder is tested on the data's own test part, or on half."
         )
-    locate(plugins, data)
+    locate(plugins, data, any_reader=True)
     from kptk.training import backend
 
     backend.import_keras()
@@ -189,7 +189,7 @@ def _evaluate_finetuned(
     from kptk.training.paths import refuse_wrong_model
 
     refuse_wrong_model(run)
-    locate(plugins, data)
+    locate(plugins, data, any_reader=True)
     from kptk.training import backend
 
     backend.import_keras()

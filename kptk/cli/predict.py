@@ -25,7 +25,7 @@ def predict(model: str, data: str, out: str, on_bad_input: str | None, as_json: 
     plugins = Plugins()
     check_target(Path(out))
     refuse_wrong_model(model)  # before Keras is imported
-    locate(plugins, data)
+    locate(plugins, data, any_reader=True)
     from kptk.training import backend
 
     backend.import_keras()

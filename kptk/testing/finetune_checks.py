@@ -150,11 +150,13 @@ def _task(subject: Subject, kind: str, features: str) -> Task:
 
     shape = tuple(toys.toy_inputs(kind, 1)[0].shape[1:])
     names = ("a", "b", "c", "d")
+    several = getattr(subject.spec, "several", False)
+    labels = "number" if several else "class" if features == "vector" else "mask"
     for offer in sorted(subject.plugins.offers("task"), key=lambda offer: offer.spec.name != "classification"):
-        if offer.spec.features == features and offer.spec.labels == ("class" if features == "vector" else "mask"):
+        if (offer.spec.features, offer.spec.labels, offer.spec.several) == (features, labels, several):
             made: Task = offer.spec.build(class_names=names, row_shape=shape, name=offer.spec.name)
             return made
-    raise Skip(f"no installed task takes a {features} of features")
+    raise Skip(f"no installed task takes a {features} of features{' and holds several' if several else ''}")
 
 
 def _ready(subject: Subject) -> tuple[Any, Any, Any]:

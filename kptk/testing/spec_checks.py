@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 GIVEN_BY_KPTK = {
     "objective": ("backbone", "views", "num_classes"),
     "backbone": ("input_shape",),
-    "preprocessor": ("views", "seed"),
+    "preprocessor": ("views", "seed", "state"),
     "strategy": ("backbone", "task", "preprocessor", "augment"),
     "task": ("class_names", "row_shape"),
     "dataset": ("path",),

@@ -1,11 +1,13 @@
 """What a check trains on: a few toy inputs, a tiny backbone and simple views for each kind of input.
 
-Another kind of input is added by one `register_toy` call; a plugin can make it in its ``conftest.py``.
+Another kind of input is added by one `register_toy` call; a plugin makes it in its ``conftest.py``, or in a module `toys` of its
+package, which is imported when rows of that kind are needed.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from kptk.data import Source
 from kptk.errors import UsageError
+from kptk.plugins import Plugins
 from kptk.testing.checks import Skip
 from kptk.training.patches import EMBED, ENCODER
 from kptk.training.preprocessor import Preprocessor
@@ -86,11 +89,21 @@ def toy(kind: str) -> Toy:
     if kind not in _TOYS and kind in OWN:
         importlib.import_module(OWN[kind])  # registers it
     if kind not in _TOYS:
+        _import_toys(kind)
+    if kind not in _TOYS:
         raise UsageError(
             f"`kind` must be one of {', '.join(sorted(_TOYS))}. Received: {kind!r}. "
             "Teach the kit this kind of input: kptk.testing.toys.register_toy(kind, Toy(...))"
         )
     return _TOYS[kind]
+
+
+def _import_toys(kind: str) -> None:
+    """Import the module `toys` of every installed plugin that takes this kind of input, if it has one: it may register some."""
+    for offer in Plugins().offers("preprocessor"):
+        module = f"{offer.spec.target.partition('.')[0]}.toys"
+        if offer.spec.inputs == kind and importlib.util.find_spec(module) is not None:
+            importlib.import_module(module)
 
 
 def toy_inputs(kind: str, count: int = 64, seed: int = 0) -> tuple[Array, Array]:

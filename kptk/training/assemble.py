@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kptk import assembly, errors
@@ -64,7 +65,7 @@ def open_named(plugins: Plugins, data: str, inputs: str = "", **options: Any) ->
         inputs: the kind of input wanted, to choose among readers of the same paths; empty for any.
         **options: options of the reader; those that it does not have are left out if their value is None.
     """
-    offer, path = locate(plugins, data, inputs)
+    offer, path = locate(plugins, data, inputs, given=_said(options))
     known = {option.name: option for option in offer.spec.options}
     given = {}
     for name, value in options.items():
@@ -74,6 +75,11 @@ def open_named(plugins: Plugins, data: str, inputs: str = "", **options: Any) ->
             raise errors.unknown_option(offer.id, name, list(known))
     source: Source = load_target(offer)(*([str(path)] if path else []), **given)  # type: ignore[operator]
     return source
+
+
+def _said(options: Mapping[str, Any]) -> list[str]:
+    """Names of the options that have a value."""
+    return [name for name, value in options.items() if value not in (None, "")]
 
 
 def open_probe(plugins: Plugins, config: RunConfig, source: Source) -> Source | None:
@@ -104,7 +110,9 @@ def like(part: Part, row_shape: tuple[int, ...]) -> dict[str, Any]:
         return {"image_size": row_shape[0], "channels": row_shape[-1]}
     assert part.offer is not None
     own = {option.name for option in part.offer.spec.options}
-    return {key: value for key, value in part.values.items() if key in own}
+    wanted = {key: value for key, value in part.values.items() if key in own}
+    # Rows to predict for have no label, and may lack what else the training table had beside its inputs.
+    return wanted | ({"absent": "ignore"} if "absent" in own else {})
 
 
 def open_like(
@@ -119,7 +127,7 @@ def open_like(
         wanted: options of the reader that ask for that, used if the reader has them.
         inputs: the kind of input wanted, to choose among readers of the same paths; empty for any.
     """
-    offer, _ = locate(plugins, data, inputs if inputs != "image" else "")
+    offer, _ = locate(plugins, data, inputs if inputs != "image" else "", given=_said(wanted))
     known = {option.name for option in offer.spec.options}
     chosen = {key: value for key, value in wanted.items() if key in known}
     source = open_named(plugins, data, offer.spec.inputs, **chosen)
@@ -183,7 +191,7 @@ def build_model(config: RunConfig, source: Source, backbone: Any = None, views: 
         shape, part = source.row_shape, config.backbone
         if views is not None:
             shape = views.view_shape(tuple(shape))
-            told = {k: v for k, v in views.backbone_options().items() if part.values.get(k, v) == 0}
+            told = {k: v for k, v in views.backbone_options().items() if part.values.get(k, v) in (0, "")}
             part = Part(part.offer, {**part.values, **told})
         backbone = build_backbone(part, tuple(shape))
     _refuse_wrong_features(config, backbone)

@@ -16,6 +16,7 @@ from kptk.errors import InputError, UsageError, did_you_mean
 from kptk.plugins import Plugins
 from kptk.training.encoder import TrainedEncoder, raw_features
 from kptk.training.features import Encoder, extract
+from kptk.training.health import finite_weights
 from kptk.training.overlap import Overlap, overlap
 from kptk.training.probes import NEIGHBOURS, labelled_split
 from kptk.training.protocols import MEASURES, Frozen, Options, Score, few_label
@@ -113,6 +114,8 @@ def evaluate(
     )
     _check(options)
     encoder = TrainedEncoder(run, plugins)
+    if not finite_weights(encoder.backbone):
+        raise InputError(f"weights of {run} are not finite; the run diverged, so there is nothing to judge.")
     train, test = labelled_split(encoder.open(data, on_bad_input=on_bad_input), seed, limit)
     _check_parts(train, test, options)
     if "all" in protocols and test.inputs != "image":

@@ -23,7 +23,7 @@ from kptk.training.choice import ChooseBest, Scorer
 from kptk.training.finetune_end import FineTuneResult as FineTuneResult
 from kptk.training.finetune_end import finish
 from kptk.training.finetune_phase import train_phase
-from kptk.training.labelled import Split, split
+from kptk.training.labelled import Part, Split, split
 from kptk.training.optimizer import plain_optimizer
 from kptk.training.origin import Origin, count, open_origin, receipt_of
 from kptk.training.phases import split_epochs
@@ -78,6 +78,7 @@ class FineTune:
             needs_labels=bool(config.task.offer.spec.labels),
         )
         self.receipt = receipt_of(self.model, copied)
+        self.rows: Part = self.model.training_part(self.split.train)
         self.phases = self.model.phases()
         self.epochs = split_epochs(self.phases, self.model.useful(self.train["epochs"] or self._usual_epochs()))
         self.scorer = Scorer(self.model)
@@ -114,12 +115,12 @@ class FineTune:
     @property
     def batch_size(self) -> int:
         """Rows a step: no more than there are."""
-        return int(min(self.train["batch_size"], len(self.split.train)))
+        return int(min(self.train["batch_size"], len(self.rows)))
 
     @property
     def per_epoch(self) -> int:
         """Steps of an epoch."""
-        return steps_per_epoch(len(self.split.train), self.batch_size)
+        return steps_per_epoch(len(self.rows), self.batch_size)
 
     @property
     def total_steps(self) -> int:
@@ -156,6 +157,7 @@ class FineTune:
         described = environment.describe(self.config, self.raw_source, fingerprint(self.source), command)
         described["origin"] = {"path": self.config.origin, "checksum": self.origin.checksum}
         described["receipt"] = self.receipt.to_dict()
+        described["rows_fingerprint"] = self._added_fingerprint()
         folder = RunFolder.create(out, self.config.to_toml(), described)
         return self._train(folder, Progress(), None)
 
@@ -171,6 +173,7 @@ class FineTune:
         described = folder.read_json(runfolder.ENVIRONMENT)
         for what, before, now in (
             ("data", described.get("data", {}).get("fingerprint"), fingerprint(self.source)),
+            ("target's data", described.get("rows_fingerprint", ""), self._added_fingerprint()),
             ("origin", described.get("origin", {}).get("checksum"), self.origin.checksum),
         ):
             if before != now:
@@ -188,11 +191,17 @@ class FineTune:
         self.reporter.line(f"Resuming after step {progress.step:,} of {self.total_steps:,}.")
         return self._train(folder, progress, state)
 
+    def _added_fingerprint(self) -> str:
+        """Hash of the training rows if the strategy added some, otherwise nothing."""
+        return "" if self.rows is self.split.train else self.rows.source.fingerprint()
+
     def _say_what(self) -> None:
         config, say = self.config, self.reporter.line
         options = shown(config.strategy.values) or "no options"
         say(f"Strategy {config.strategy.id} ({options}), task {config.task.id}, backend {backend.name()}")
         say(f"Data: {self.source.describe()}: {self.split}")
+        if self.rows is not self.split.train:
+            say(f"An epoch has {len(self.rows):,} rows: {self.rows.source.describe()}")
         say(str(self.receipt))
         for row in self.counts():
             trains = f"{row['trainable']:,} of {row['of']:,} numbers train"

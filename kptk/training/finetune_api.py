@@ -95,7 +95,8 @@ def _divided(offer: Offer, options: dict[str, Any]) -> tuple[dict[str, Any], dic
     own = {}
     for name, option in known.items():
         value = options.get(name, option.default)
-        own[name] = value if option.objects and callable(value) else option.check(value)
+        is_object = option.objects and not isinstance(value, str | int | float | None)
+        own[name] = value if is_object else option.check(value)
     return own, {name: value for name, value in options.items() if name not in known}
 
 

@@ -18,6 +18,7 @@ from kptk.training.feeding import steady
 from kptk.training.nan_capture import NanCapture
 from kptk.training.optimizer import WarmupCosine
 from kptk.training.phases import Featuriser, Phase
+from kptk.training.rates import WarmupLinear
 from kptk.training.stream import batches
 
 if TYPE_CHECKING:
@@ -55,12 +56,12 @@ def train_phase(
     model = run.model.begin(phase, stop - start, schedule=_schedule(run, stop - start))
     if state is not None:
         checkpoint.restore(model, state)
-    rows: Source = run.split.train.source
+    rows: Source = run.rows.source
     if phase.cached:
         features = extract_with(Featuriser(run.model).predict_on_batch, rows)
         rows = ArraySource(features, inputs="features")
         if progress.step == start:
-            run.model.enter(phase, features, run.split.train.labels)
+            run.model.enter(phase, features, run.rows.labels)
     choice = run.choice(folder)
     last = stop == run.total_steps
     patient = last and choice is not None
@@ -106,7 +107,7 @@ def train_phase(
             saver,
             *([StopWhenExhausted(choice)] if patient and choice else []),
         ]
-        stream = batches(rows, run.batch_size, run.train["seed"], step, until, targets=run.split.train.labels)
+        stream = batches(rows, run.batch_size, run.train["seed"], step, until, targets=run.rows.labels)
         try:
             keras.Model.fit(
                 model,
@@ -130,4 +131,6 @@ def train_phase(
 
 def _schedule(run: FineTune, steps: int) -> Any:
     warm = round(run.train["warmup"] * steps)
+    if run.train["schedule"] == "linear":
+        return lambda peak: WarmupLinear(peak, warm, steps)
     return lambda peak: WarmupCosine(peak, warm, steps, cosine=run.train["schedule"] == "cosine")

@@ -155,6 +155,16 @@ def judge(
     )
 
 
+def finite_weights(model: keras.Model) -> bool:
+    """Whether every weight is a finite number. Features alone do not show it: TensorFlow's ReLU makes 0 of NaN.
+
+    Args:
+        model: a built model.
+    """
+    weights = (np.asarray(keras.ops.convert_to_numpy(weight.value)) for weight in model.weights)
+    return all(bool(np.isfinite(weight.astype(np.float32)).all()) for weight in weights if weight.dtype.kind != "u")
+
+
 class HealthCallback(keras.callbacks.Callback):
     """Measures feature spread, effective rank and gradient norm after each epoch and adds them to the logs.
 
@@ -197,7 +207,7 @@ class HealthCallback(keras.callbacks.Callback):
             inputs = self.model.views.plain(inputs)
         features = keras.ops.convert_to_numpy(pooled(self.model.backbone(inputs, training=False)))
         features = np.asarray(features, dtype=np.float32)
-        if not np.isfinite(features).all():
+        if not (np.isfinite(features).all() and finite_weights(self.model.backbone)):
             return {"feature_spread": math.nan, "effective_rank": math.nan}
         figures = {"feature_spread": feature_spread(features), "effective_rank": effective_rank(features)}
         return figures | self._gradient_norm()

@@ -68,6 +68,15 @@ class PhasedModel(keras.Model, abc.ABC):
             y: labels, or None.
         """
 
+    def training_arrays(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """What `fit` trains on when it gets arrays: those, unless a strategy adds rows.
+
+        Args:
+            x: raw inputs, looked at already.
+            y: labels, or None.
+        """
+        return x, y
+
     def default_metrics(self) -> list[Any]:
         """Keras metrics that `compile` takes if the user names none."""
         return []
@@ -207,6 +216,7 @@ class PhasedModel(keras.Model, abc.ABC):
         arrays = hasattr(x, "shape") and hasattr(x, "dtype")
         if arrays:
             self.look_at(x, y)
+            x, y = self.training_arrays(x, y)
         history, done = None, int(kwargs.pop("initial_epoch", 0))
         phases = [phase if arrays else replace(phase, cached=False) for phase in self.phases()]
         for phase, count in zip(phases, split_epochs(phases, self.useful(epochs - done)), strict=True):

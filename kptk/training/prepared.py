@@ -40,6 +40,7 @@ class Prepared(Source):
         self.targets = source.targets
         self.class_names = source.class_names
         self.skipped = source.skipped
+        self.columns = source.columns
         if hasattr(source, "files"):
             self.files = source.files
 

@@ -139,8 +139,8 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
     def backbone_options(self) -> dict[str, Any]:
         """What a backbone has to know of the prepared rows besides their shape, by the names of its options.
 
-        ``kptk train`` sets an option of that name which is 0: so a network gets a vector for each token of a vocabulary that
-        nobody knows before the texts are read.
+        ``kptk train`` sets an option of that name which is 0 or empty: so a network gets a vector for each token of a
+        vocabulary, or knows which features belong to one column, that nobody knows before the rows are read.
         """
         return {}
 

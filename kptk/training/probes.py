@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from kptk.data import Source, Subset
+from kptk.data import HOW_TO_LABEL, Source, Subset
 from kptk.errors import InputError
 from kptk.training import backend
 from kptk.training.features import Encoder, extract
@@ -139,10 +139,11 @@ def labelled_split(source: Source, seed: int, limit: int = 0) -> tuple[Source, S
     Raises:
         InputError: if there are no labels, or too few of a class.
     """
+    source = with_labels(source)
     check_labels(source)
     holdout = source.holdout()
     if holdout is not None and holdout.labels is not None:
-        return at_most(source, limit, seed), at_most(holdout, limit, seed)
+        return at_most(source, limit, seed), at_most(with_labels(holdout), limit, seed)
     from sklearn.model_selection import train_test_split
 
     assert source.labels is not None
@@ -151,6 +152,17 @@ def labelled_split(source: Source, seed: int, limit: int = 0) -> tuple[Source, S
         rows = _stratified(source.labels, 2 * limit, seed)
     train, test = train_test_split(rows, test_size=0.5, stratify=source.labels[rows], random_state=seed)
     return Subset(source, train, f"half, seed {seed}"), Subset(source, test, f"other half, seed {seed}")
+
+
+def with_labels(source: Source) -> Source:
+    """The rows that have a label; -1 says that a row has none.
+
+    Args:
+        source: any data.
+    """
+    if source.labels is None or (source.labels >= 0).all():
+        return source
+    return Subset(source, np.flatnonzero(source.labels >= 0), "those with a label")
 
 
 def check_labels(source: Source) -> None:
@@ -163,7 +175,7 @@ def check_labels(source: Source) -> None:
         InputError: if there are no labels, one class, or a class with a single row.
     """
     if source.labels is None:
-        raise InputError(f"{source.describe()}: a probe needs labels. Use class sub-folders, or an .npz with x and y.")
+        raise InputError(f"{source.describe()}: a probe needs labels. {HOW_TO_LABEL}")
     counts = np.bincount(source.labels, minlength=len(source.class_names))
     used = np.flatnonzero(counts)
     if len(used) < 2:

@@ -64,6 +64,33 @@ class SlantedTriangle(keras.optimizers.schedules.LearningRateSchedule):
         return {name: getattr(self, name) for name in ("peak", "total_steps", "cut", "ratio")}
 
 
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class WarmupLinear(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, then a line to zero: how Transformers are usually fine-tuned.
+
+    Args:
+        peak: learning rate at the end of the warm-up.
+        warmup_steps: steps of the warm-up.
+        total_steps: steps of the training.
+    """
+
+    def __init__(self, peak: float, warmup_steps: int, total_steps: int) -> None:
+        self.peak = peak
+        self.warmup_steps = warmup_steps
+        self.total_steps = total_steps
+
+    def __call__(self, step: Any) -> Any:
+        """Learning rate of a step, counted from 0."""
+        step = ops.cast(step, "float32")
+        rising = (step + 1) / max(self.warmup_steps, 1)
+        falling = (self.total_steps - step) / max(self.total_steps - self.warmup_steps, 1)
+        return self.peak * ops.where(step < self.warmup_steps, rising, ops.maximum(falling, 0.0))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return every argument."""
+        return {name: getattr(self, name) for name in ("peak", "warmup_steps", "total_steps")}
+
+
 class _Layerwise:
     """Mixin of a Keras optimiser: a factor on the learning rate for each variable, by its path."""
 

@@ -87,6 +87,14 @@ class Strategy(PhasedModel, abc.ABC):
             labels: their labels, as the task takes them, or None.
         """
 
+    def training_part(self, part: Any) -> Any:
+        """What a run trains on: its labelled rows, unless the strategy adds rows.
+
+        Args:
+            part: rows with their labels, see `kptk.training.labelled.Part`.
+        """
+        return part
+
     def report(self, split: Any) -> dict[str, Any]:
         """Figures of its own for the summary of a run.
 

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from kptk.data import Source
+from kptk.data import HOW_TO_LABEL, Source
 from kptk.errors import InputError
 from kptk.types import Tensor
 
@@ -55,6 +55,14 @@ class Task(keras.layers.Layer, abc.ABC):
             source: the training data.
         """
         return source.class_names
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """The tasks within this one, usually itself alone.
+
+        `call` of a task with more than one also takes features of each task's own, shape ``(batch, tasks, dim)``.
+        """
+        return (self.name,)
 
     # What a leaf writes ------------------------------------------------------------------------------------------
 
@@ -241,7 +249,7 @@ class Task(keras.layers.Layer, abc.ABC):
         if source.labels is None:
             raise no_classes(source, self.name)
         number = {name: index for index, name in enumerate(self.class_names)}
-        used = np.unique(source.labels)
+        used = np.unique(source.labels[source.labels >= 0])  # -1: a row without a label
         unseen = [source.class_names[label] for label in used if source.class_names[label] not in number]
         if unseen:
             raise InputError(
@@ -251,7 +259,7 @@ class Task(keras.layers.Layer, abc.ABC):
                 "Leave those rows out, or fine-tune with them."
             )
         table = np.array([number.get(name, -1) for name in source.class_names], dtype=np.int64)
-        return table[source.labels]
+        return np.where(source.labels >= 0, table[source.labels], -1)
 
     def get_config(self) -> dict[str, Any]:
         """Return the class names and the shape of a row; a leaf adds its options."""
@@ -265,6 +273,4 @@ def no_classes(source: Source, task: str) -> InputError:
         source: the data.
         task: name of the task that needs them.
     """
-    return InputError(
-        f"{source.describe()}: {task} needs a class for each row. Use class sub-folders, or an .npz with x and y."
-    )
+    return InputError(f"{source.describe()}: {task} needs a class for each row. {HOW_TO_LABEL}")

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 from kptk import ComparisonSpec, Option, StrategySpec, hookimpl
 
+_TARGET = Option(
+    name="target", type=str, default="", objects=True, help="Unlabelled rows of the target domain: a path or a name."
+)
 _ULMFIT = "https://arxiv.org/abs/1801.06146"
 
 
@@ -129,6 +132,104 @@ def kptk_strategies() -> Iterator[StrategySpec]:
         references=("https://arxiv.org/abs/1505.04597",),
         cost="two to four times a classifier's step",
         when="Segmentation, denoising: an answer for each pixel.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
+        name="soft_sharing",
+        target="kptk_finetune.soft_sharing:SoftSharing",
+        summary="Several tasks: shared kernels, biases of its own for each.",
+        options=(
+            Option(
+                name="train",
+                type=str,
+                default="all",
+                choices=("all", "biases"),
+                help="Everything, or only biases and heads on kept kernels.",
+            ),
+        ),
+        several=True,
+        references=("https://arxiv.org/abs/2106.10199",),
+        cost="a pass through the network for each task",
+        when="Related tasks that hard sharing makes worse.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
+        name="twin_networks",
+        aliases=("twins",),
+        target="kptk_finetune.twin_networks:TwinNetworks",
+        summary="Several tasks: a network each, held together by their distance.",
+        options=(Option(name="strength", default=0.001, low=0.0, help="Of the pull; 0 learns the tasks apart."),),
+        several=True,
+        references=("https://doi.org/10.3115/v1/P15-2139",),
+        cost="a network for each task, in memory and in time",
+        when="Tasks that need different features and still have something in common.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
+        name="task_embeddings",
+        target="kptk_finetune.task_embeddings:TaskEmbeddings",
+        summary="Several tasks: one trunk, and a learned vector for each that gates it.",
+        options=(
+            Option(
+                name="mode",
+                type=str,
+                default="film",
+                choices=("film", "add", "prepend"),
+                help="Gate or shift hidden layers, or stand before a sequence.",
+            ),
+            Option(name="dim", type=int, default=16, low=1, help="Length of a task's vector."),
+            Option(name="tokens", type=int, default=1, low=1, help="Tokens of a task before a sequence."),
+            Option(name="layers", type=str, default="", help="Parts of layers' names, by commas; empty: all that fit."),
+            Option(
+                name="train", type=str, default="all", choices=("all", "embeddings"), help="Or keep the trunk as it is."
+            ),
+        ),
+        several=True,
+        references=("https://arxiv.org/abs/1709.07871", "https://arxiv.org/abs/2104.08691"),
+        cost="a pass through the network for each task",
+        when="Many related tasks, each with few weights of its own.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
+        name="dann",
+        target="kptk_finetune.dann:Dann",
+        summary="Domain adaptation: features that a domain classifier cannot tell apart.",
+        options=(
+            _TARGET,
+            Option(name="weight", default=0.1, low=0.0, help="Of the domain classifier's loss."),
+            Option(name="units", type=int, default=100, low=1, help="Hidden width of the domain classifier."),
+            Option(name="annealed", type=bool, default=False, help="The paper's learning rate instead of the run's."),
+        ),
+        needs=("target",),
+        references=("https://arxiv.org/abs/1505.07818",),
+        cost="twice as many rows in a step",
+        when="Labels in one domain, only rows in the one that counts.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
+        name="coral",
+        target="kptk_finetune.coral:Coral",
+        summary="Domain adaptation: features of one covariance in both domains.",
+        options=(_TARGET, Option(name="weight", default=100.0, low=0.0, help="Of the distance of covariances.")),
+        needs=("target",),
+        references=("https://arxiv.org/abs/1607.01719",),
+        cost="twice as many rows in a step",
+        when="As dann, where that is unsteady.",
+        since="0.1.0",
+    )
+    yield StrategySpec(
+        name="mmd",
+        target="kptk_finetune.mmd:Mmd",
+        summary="Domain adaptation: features of one distribution in both domains.",
+        options=(
+            _TARGET,
+            Option(name="weight", default=1.0, low=0.0, help="Of the discrepancy."),
+            Option(name="gamma", default=0.0, low=0.0, help="Of the kernel; 0: by the batch's mean distance."),
+        ),
+        needs=("target",),
+        references=("https://arxiv.org/abs/1502.02791",),
+        cost="twice as many rows in a step",
+        when="As coral, where more than the covariance differs.",
         since="0.1.0",
     )
 

@@ -46,6 +46,23 @@ def test_slanted_triangle_equals_the_closed_form() -> None:
     assert again.get_config() == schedule.get_config()
 
 
+@pytest.mark.parametrize("shape", ["cosine", "linear"])
+def test_warm_up_and_fall_equal_another_program(shape: str) -> None:
+    """The fall is the same number for number. The rise is one step ahead: there, the first step has the rate 0."""
+    keras = backend.import_keras()
+    from kptk.training.optimizer import WarmupCosine
+    from kptk.training.rates import WarmupLinear
+
+    params, inputs, outputs = case("warmup_schedules")
+    made = WarmupCosine if shape == "cosine" else WarmupLinear
+    schedule = made(params["base_lr"], params["warmup"], params["total"])
+    got = np.array([float(keras.ops.convert_to_numpy(schedule(step))) for step in inputs["step"]])
+    warm = params["warmup"]
+    np.testing.assert_allclose(got[warm:], outputs[shape][warm:], rtol=1e-4, atol=1e-10)
+    np.testing.assert_allclose(got[: warm - 1], outputs[shape][1:warm], rtol=1e-5)
+    assert made.from_config(schedule.get_config()).get_config() == schedule.get_config()
+
+
 @pytest.mark.parametrize("name", ["AdamW", "Adam", "SGD"])
 def test_layerwise_step_is_the_plain_step_times_the_factor(name: str) -> None:
     """One step from the same gradient: the change of each variable is its factor times the plain change."""

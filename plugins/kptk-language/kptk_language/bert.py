@@ -94,7 +94,8 @@ class BERT(MLM):
 
     def chance_loss(self, batch_size: int) -> float:
         """``ln V + ln 2``."""
-        return super().chance_loss(batch_size) + self.pair_weight * math.log(2)
+        del batch_size
+        return math.log(stages(self.backbone).vocabulary) + self.pair_weight * math.log(2)
 
     def get_config(self) -> dict[str, Any]:
         """Return every argument."""

@@ -96,7 +96,7 @@ class MLM(Pretrainer):
         weighted_accuracy(self.accuracy, y_pred["logits"], y_pred["targets"], y_pred["weights"])
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def chance_loss(self, batch_size: int) -> float:
+    def chance_loss(self, batch_size: int) -> float | None:
         """``ln V``: every token of the vocabulary is as likely as any other."""
         del batch_size
         return math.log(stages(self.backbone).vocabulary)

@@ -32,7 +32,7 @@ class TokenHead(keras.layers.Layer):
         super().__init__(**kwargs)
         self.width, self.vocabulary, self.transform = width, vocabulary, transform
         if transform:
-            kernel = keras.initializers.TruncatedNormal(stddev=0.02)
+            kernel = keras.initializers.TruncatedNormal(stddev=width**-0.5)
             self.dense = keras.layers.Dense(width, activation="gelu", kernel_initializer=kernel, name="dense")
             self.dense.build((None, None, width))
             self.norm = keras.layers.LayerNormalization(epsilon=EPSILON, name="norm")

@@ -60,12 +60,18 @@ def kptk_tasks() -> Iterator[TaskSpec]:
                 name="weighting",
                 type=str,
                 default="equal",
-                choices=("equal", "uncertainty"),
+                choices=("equal", "uncertainty", "gradnorm_features"),
                 help="How much each task counts: the same, or learned.",
             ),
+            Option(name="alpha", default=1.5, low=0.0, help="Of GradNorm: how much a task that lags is hurried."),
         ),
         labels="number",
-        references=("https://doi.org/10.1023/A:1007379606734", "https://arxiv.org/abs/1705.07115"),
+        several=True,
+        references=(
+            "https://doi.org/10.1023/A:1007379606734",
+            "https://arxiv.org/abs/1705.07115",
+            "https://arxiv.org/abs/1711.02257",
+        ),
         since="0.1.0",
     )
     yield TaskSpec(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -11,69 +10,17 @@ from keras import ops
 from numpy.typing import NDArray
 
 from kptk.data import Source
-from kptk.errors import InputError, UsageError
+from kptk.errors import InputError
 from kptk.training.task import Task
 from kptk.types import Tensor
 from kptk_tasks.classification import cross_entropy
+from kptk_tasks.columns import NUMBER, parse_columns
+from kptk_tasks.gradnorm import balance_loss, feature_gradient_norms, first_losses
 from kptk_tasks.numbers import target_numbers
 
 Array = NDArray[Any]
-NUMBER = "number"
 MOST_CLASSES = 100
 """A column of whole numbers from 0 up to this is taken for classes unless it is said otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One of the tasks.
-
-    Args:
-        name: what it is called in predictions and figures.
-        classes: number of classes; 0 for a number.
-        start: where its outputs begin among all outputs.
-    """
-
-    name: str
-    classes: int
-    start: int
-
-    @property
-    def outputs(self) -> slice:
-        """Its place among all outputs."""
-        return slice(self.start, self.start + max(self.classes, 1))
-
-
-def parse_columns(text: str) -> tuple[Column, ...]:
-    """Read ``"digit:10,slant:number"``; a name alone is a number.
-
-    Args:
-        text: names with their number of classes, separated by commas.
-
-    Returns:
-        One column a task.
-
-    Raises:
-        UsageError: if it is something else.
-
-    Example:
-        >>> [(column.name, column.classes, column.start) for column in parse_columns("digit:10,slant:number")]
-        [('digit', 10, 0), ('slant', 0, 10)]
-    """
-    columns: list[Column] = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, _, kind = part.partition(":")
-        kind = kind.strip() or NUMBER
-        if kind != NUMBER and not (kind.isdigit() and int(kind) >= 2):
-            raise UsageError(
-                f"`tasks` must say for each column its number of classes, 2 or more, or 'number'. Received: {part!r}. "
-                "Such as: -o task.tasks=digit:10,slant:number"
-            )
-        classes = 0 if kind == NUMBER else int(kind)
-        columns.append(Column(name.strip(), classes, columns[-1].outputs.stop if columns else 0))
-    names = [column.name for column in columns]
-    if len(set(names)) < len(names) or not all(names):
-        raise UsageError(f"`tasks` must give every column a name of its own. Received: {text!r}.")
-    return tuple(columns)
 
 
 def weighted(losses: Tensor, known: Tensor, log_sigma: Tensor | None) -> Tensor:
@@ -107,7 +54,9 @@ class Several(Task):
         row_shape: shape of one raw input.
         tasks: name and number of classes of each column of the labels, such as ``"digit:10,slant:number"``; empty to tell
             from the labels.
-        weighting: ``"equal"``, or ``"uncertainty"`` to learn how much each task counts.
+        weighting: ``"equal"``; ``"uncertainty"`` to learn how much each task counts; or ``"gradnorm_features"`` to learn it
+            so that the tasks train at similar rates, see `kptk_tasks.gradnorm`.
+        alpha: of GradNorm: how much faster a task that lags behind is made to train, at least 0.
         **kwargs: passed to `keras.layers.Layer`.
 
     References:
@@ -123,6 +72,7 @@ class Several(Task):
         row_shape: tuple[int, ...] = (),
         tasks: str = "",
         weighting: str = "equal",
+        alpha: float = 1.5,
         **kwargs: Any,
     ) -> None:
         self.parts = parse_columns(tasks or ",".join(class_names))
@@ -132,6 +82,7 @@ class Several(Task):
         super().__init__(class_names=names, row_shape=row_shape, **kwargs)
         self.tasks = tasks
         self.weighting = weighting
+        self.alpha = alpha
         # One matrix holds the heads side by side: what they share is the trunk, and no weight of one is another's.
         self.head = keras.layers.Dense(self.parts[-1].outputs.stop, dtype="float32", name="heads")
 
@@ -156,18 +107,40 @@ class Several(Task):
         count = (len(self.parts),)
         self.mean = self.add_weight(shape=count, initializer="zeros", trainable=False, name="mean")
         self.spread = self.add_weight(shape=count, initializer="ones", trainable=False, name="spread")
-        self.log_sigma = None
+        self.log_sigma = self.balance = None
         if self.weighting == "uncertainty":
             self.log_sigma = self.add_weight(shape=count, initializer="zeros", name="log_sigma")
+        if self.weighting == "gradnorm_features":
+            self.balance = self.add_weight(shape=count, initializer="zeros", name="balance")
         self.built = True
 
-    def call(self, features: Tensor, training: bool = False) -> Tensor:
-        """Logits and standardised numbers side by side, shape ``(batch, outputs)``."""
-        del training
-        return self.head(ops.cast(features, "float32"))
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """One name a column."""
+        return tuple(part.name for part in self.parts)
 
-    def row_loss(self, labels: Tensor, outputs: Tensor) -> Tensor:
-        """Loss of each row over the tasks whose label is known."""
+    def call(self, features: Tensor, training: bool = False) -> Tensor:
+        """Logits and standardised numbers side by side, shape ``(batch, outputs)``.
+
+        Args:
+            features: shape ``(batch, dim)``; or ``(batch, tasks, dim)`` where each task has features of its own.
+            training: changes nothing.
+        """
+        del training
+        features = ops.cast(features, "float32")
+        outputs = self.head(features)
+        if len(features.shape) == 2:
+            return outputs
+        own = [outputs[:, index, part.outputs] for index, part in enumerate(self.parts)]
+        return ops.concatenate(own, axis=-1)
+
+    def task_losses(self, labels: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss of each row and task, and which labels are known, both of shape ``(batch, tasks)``.
+
+        Args:
+            labels: as `targets` makes them.
+            outputs: what `call` returned.
+        """
         labels = ops.cast(labels, "float32")
         there = ops.logical_not(ops.isnan(labels))
         filled = ops.where(there, labels, ops.zeros_like(labels))
@@ -178,7 +151,30 @@ class Several(Task):
                 losses.append(cross_entropy(ops.cast(wanted, "int32"), own))
             else:
                 losses.append(ops.square((wanted - self.mean[index]) / self.spread[index] - own[:, 0]))
-        return weighted(ops.stack(losses, axis=-1), ops.cast(there, "float32"), self.log_sigma)
+        return ops.stack(losses, axis=-1), ops.cast(there, "float32")
+
+    def row_loss(self, labels: Tensor, outputs: Tensor) -> Tensor:
+        """Loss of each row over the tasks whose label is known."""
+        losses, known = self.task_losses(labels, outputs)
+        if self.balance is not None:
+            losses = losses * ops.stop_gradient(self.task_weights())
+        return weighted(losses, known, self.log_sigma)
+
+    def task_weights(self) -> Tensor:
+        """GradNorm's weights: positive, with the number of tasks as their sum, shape ``(tasks,)``."""
+        return len(self.parts) * ops.softmax(self.balance)
+
+    def loss(self, labels: Tensor, outputs: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Mean loss of the rows that have a label, and what moves GradNorm's weights."""
+        loss = super().loss(labels, outputs, weights)
+        if self.balance is None:
+            return loss
+        losses, known = (ops.stop_gradient(part) for part in self.task_losses(labels, outputs))
+        standard = (ops.cast(labels, "float32") - self.mean) / self.spread
+        targets = [ops.cast(labels, "float32")[:, i] if p.classes else standard[:, i] for i, p in enumerate(self.parts)]
+        norms = feature_gradient_norms(self.parts, ops.stop_gradient(outputs), targets, known, self.head.kernel)
+        means = ops.sum(losses * known, axis=0) / ops.maximum(ops.sum(known, axis=0), 1.0)
+        return loss + balance_loss(self.task_weights(), norms, means / first_losses(self.parts), self.alpha)
 
     def activate(self, outputs: Tensor) -> Tensor:
         """Probabilities of each class task and numbers in their own unit, side by side."""
@@ -265,4 +261,4 @@ class Several(Task):
 
     def get_config(self) -> dict[str, Any]:
         """Return every argument."""
-        return {**super().get_config(), "tasks": self.tasks, "weighting": self.weighting}
+        return {**super().get_config(), "tasks": self.tasks, "weighting": self.weighting, "alpha": self.alpha}

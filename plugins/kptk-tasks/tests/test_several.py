@@ -12,7 +12,7 @@ from kptk.training import backend
 
 pytestmark = pytest.mark.backends
 keras = backend.import_keras()
-numpy = keras.ops.convert_to_numpy
+numpy, tensor = keras.ops.convert_to_numpy, keras.ops.convert_to_tensor
 
 from kptk_tasks.several import Several, parse_columns, weighted
 
@@ -32,15 +32,17 @@ def test_row_loss_is_cross_entropy_and_squared_error_averaged_over_the_known_tas
     ce = -log_softmax(outputs[:, :3], axis=1)
     scaled = (np.array([10.0, 30.0]) - 20.0) / 10.0
     wanted = [(ce[0, 0] + (scaled[0] - outputs[0, 3]) ** 2) / 2, ce[1, 2], (scaled[1] - outputs[2, 3]) ** 2, 0.0]
-    np.testing.assert_allclose(numpy(task.row_loss(labels, outputs)), wanted, rtol=1e-5)
-    assert list(numpy(task.known(labels))) == [True, True, True, False]
+    np.testing.assert_allclose(numpy(task.row_loss(tensor(labels), tensor(outputs))), wanted, rtol=1e-5)
+    assert list(numpy(task.known(tensor(labels)))) == [True, True, True, False]
 
 
 def test_uncertainty_weights_are_the_papers_with_their_gradient() -> None:
     rng = np.random.default_rng(1)
     losses, known = rng.random((6, 3)).astype("float32"), np.ones((6, 3), "float32")
     sigma = np.array([0.3, -0.2, 0.0], "float32")
-    value, (gradient,) = value_and_gradients(lambda s: keras.ops.mean(weighted(losses, known, s)), sigma)
+    value, (gradient,) = value_and_gradients(
+        lambda s: keras.ops.mean(weighted(tensor(losses), tensor(known), s)), sigma
+    )
     assert value == pytest.approx((0.5 * np.exp(-2 * sigma) * losses + sigma).mean(), rel=1e-5)
     np.testing.assert_allclose(gradient, (1 - np.exp(-2 * sigma) * losses.mean(0)) / 3, rtol=1e-4, atol=1e-6)
 
@@ -53,7 +55,9 @@ def test_a_tasks_loss_has_no_gradient_for_another_tasks_head() -> None:
         labels = np.ones((6, 2), "float32")
         labels[:, missing] = np.nan
         _, (of_kernel, of_bias) = value_and_gradients(
-            lambda k, b, labels=labels: keras.ops.mean(task.row_loss(labels, features @ k + b)), kernel, bias
+            lambda k, b, labels=labels: keras.ops.mean(task.row_loss(tensor(labels), tensor(features) @ k + b)),
+            kernel,
+            bias,
         )
         others = np.ones(4, bool)
         others[own] = False
@@ -61,7 +65,7 @@ def test_a_tasks_loss_has_no_gradient_for_another_tasks_head() -> None:
         assert not of_kernel[:, others].any() and not of_bias[others].any()
 
 
-@pytest.mark.parametrize("weighting", ["equal", "uncertainty"])
+@pytest.mark.parametrize("weighting", ["equal", "uncertainty", "gradnorm_features"])
 def test_both_tasks_are_learned_together_from_half_of_the_labels_each(weighting) -> None:
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)

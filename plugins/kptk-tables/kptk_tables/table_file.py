@@ -1,0 +1,162 @@
+"""Tables from files: CSV, TSV, JSON Lines and Parquet, also compressed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kptk import errors
+from kptk.columns import KINDS, TEXT, Column
+from kptk.errors import InputError
+from kptk_tables.chunks import Chunk, chunks
+from kptk_tables.conversion import Converter
+from kptk_tables.inference import MISSING, Profile
+from kptk_tables.labels import find_parts, number_labels
+from kptk_tables.opening import digest
+from kptk_tables.problems import Problems
+from kptk_tables.row_store import RowStore
+from kptk_tables.table_source import TableSource
+
+
+def table_file(
+    path: str,
+    *,
+    label: str = "",
+    types: str = "",
+    drop: str = "",
+    split: str = "",
+    delimiter: str = "auto",
+    encoding: str = "utf-8",
+    decimal: str = "point",
+    missing: str = "",
+    absent: str = "error",
+    on_bad_input: str = "error",
+) -> TableSource:
+    """Open a table. Every cell is looked at once, so that a bad row is known at the start and not hours later.
+
+    The rows are kept in a temporary file in a form that is read by row number, so memory does not grow with the table and
+    a compressed file is unpacked once.
+
+    Args:
+        path: a ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file; text files also ``.gz``, ``.xz`` or ``.bz2``.
+        label: name of the column that holds the labels; it is then no input. Empty for a table without.
+        types: kinds of columns where those found are not meant, ``"age:number,zip:category"``.
+        drop: names of columns to leave out, with commas between.
+        split: name of a column that holds ``train`` and ``test``; the latter rows become the test part.
+        delimiter: between cells, one character or its name (``comma``, ``semicolon``, ``tab``, ``pipe``); ``"auto"`` looks
+            at the header.
+        encoding: of a text file.
+        decimal: decimal mark of numbers in a text file, ``"point"`` or ``"comma"``.
+        missing: cells that mean that nothing is known, beside the usual ones (empty, ``NA``, ``?``, ``null``, ``None``,
+            ``NaN``), with commas between.
+        absent: what to do with a column that another option names and the table lacks: ``"error"``, or ``"ignore"``, with
+            which a model's own options are used to read other tables.
+        on_bad_input: ``"error"`` refuses a table with a bad row, ``"skip"`` leaves such rows out and lists them.
+
+    Returns:
+        The rows.
+
+    Raises:
+        InputError: if the table cannot be used; the message says the row.
+        UsageError: if an option names a column that is not there.
+    """
+    file = Path(path)
+    wanted = _wanted_types(types)
+    problems = Problems(path, on_bad_input)
+    tokens = (*MISSING, *_words(missing))
+    mark = "," if decimal == "comma" else "."
+
+    def pieces() -> Iterator[Chunk]:
+        return chunks(file, delimiter=delimiter, encoding=encoding, problems=problems)
+
+    profiles: dict[str, Profile] = {}
+    for piece in pieces():
+        if not profiles:
+            profiles = {name: Profile(name, tokens, mark) for name in piece.columns}
+            if absent == "error":
+                _check_names(path, list(profiles), label=label, split=split, types=list(wanted), drop=_words(drop))
+            label, split = (name if name in profiles else "" for name in (label, split))
+        for name, cells in piece.columns.items():
+            profiles[name].update(cells, piece.rows)
+    if not profiles or not next(iter(profiles.values())).rows:
+        raise InputError(f"{path} has no rows that can be read.")
+
+    special = {name for name in (label, split) if name}
+    columns = [
+        _column(path, profile, wanted.get(name, ""))
+        for name, profile in profiles.items()
+        if name not in special and name not in _words(drop)
+    ]
+    if not columns:
+        raise InputError(f"{path}: no column is left beside the label and those that are dropped.")
+    converters = {column.name: Converter(profiles[column.name], column.kind) for column in columns}
+    store = RowStore(np.dtype([(f"c{place}", converters[c.name].dtype) for place, c in enumerate(columns)]))
+    labels: list[NDArray[np.generic]] = []
+    parts: list[NDArray[np.generic]] = []
+    for piece in pieces():
+        bad = np.zeros(len(piece.rows), dtype=bool)
+        records = np.empty(len(piece.rows), store.dtype)
+        for place, column in enumerate(columns):
+            records[f"c{place}"] = converters[column.name](piece, store, problems, bad)
+        good = ~bad
+        store.append(records if good.all() else records[good])
+        if label:
+            labels.append(profiles[label].texts(piece.columns[label]).to_numpy(zero_copy_only=False)[good])
+        if split:
+            parts.append(profiles[split].texts(piece.columns[split]).to_numpy(zero_copy_only=False)[good])
+    if not len(store):
+        raise InputError(f"{path}: every row is bad. The first: {problems.listed[0].path}: {problems.listed[0].reason}")
+    store.finish()
+    source = TableSource(
+        path,
+        store,
+        tuple(columns),
+        {c.name: converters[c.name].categories for c in columns},
+        digest(file),
+        problems.listed,
+    )
+    if label:
+        number_labels(source, label, labels, profiles[label])
+    return find_parts(source, split, parts) if split else source
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _wanted_types(types: str) -> dict[str, str]:
+    wanted = {}
+    for word in _words(types):
+        name, colon, kind = word.rpartition(":")
+        if not colon or kind not in KINDS:
+            raise errors.bad_value("types", f"like age:number,zip:category, each kind one of {', '.join(KINDS)}", word)
+        wanted[name.strip()] = kind
+    return wanted
+
+
+def _check_names(path: str, names: list[str], *, label: str, split: str, types: list[str], drop: list[str]) -> None:
+    for option, wanted in (("label", [label]), ("split", [split]), ("types", types), ("drop", drop)):
+        for name in wanted:
+            if name and name not in names:
+                listed = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
+                raise errors.UsageError(
+                    f"`{option}` must name columns of {path}. Received: '{name}'. {errors.did_you_mean(name, names)} "
+                    f"There is: {listed}."
+                )
+
+
+def _column(path: str, profile: Profile, wanted: str) -> Column:
+    if wanted:
+        if wanted not in ("number", "date", TEXT) and profile.values is None and wanted != "flag":
+            raise InputError(
+                f"{path}: column '{profile.name}' has more than 10,000 different values, too many for categories. Take it "
+                f"for a text (-o data.types={profile.name}:text), which is left out, or drop it."
+            )
+        return Column(profile.name, wanted, "as you said")
+    try:
+        return Column(profile.name, *profile.kind())
+    except InputError as error:
+        raise InputError(f"{path}, {error}") from None
