@@ -27,8 +27,8 @@ def explained(results: Sequence[Result], *, classes: bool) -> tuple[str, str]:
     first = (
         f"The perceptron does best with {best.name} ({scale * mean:.{digits}f} ± {scale * half:.{digits}f}"
         f"{' %' if classes else ''}, {best.features} features) and the linear model with {linear.name}; the choice "
-        f"of the {matters} matters more ({scale * max(by_scaling, by_encoding):.2g} {unit} between the best and the worst on average) than the "
-        f"choice ({scale * min(by_scaling, by_encoding):.2g})."
+        f"of the {matters} matters more ({scale * max(by_scaling, by_encoding):.2g} {unit} between the best and the worst on "
+        f"average) than the other ({scale * min(by_scaling, by_encoding):.2g})."
     )
     drops = {
         scaling: np.mean([way.drop(m) for way in results if way.scaling == scaling for m in MODELS])
