@@ -29,12 +29,7 @@ def run_vectors(path: str | Path, plugins: Plugins | None = None) -> KeyedVector
     encoder = TrainedEncoder(path, plugins)
     known = encoder.fitted
     if not isinstance(known, Words) or known.vocabulary is None:
-<<<<<<< HEAD
         made = encoder.config.preprocessor.id if encoder.config and encoder.config.preprocessor else "none"
-=======
-        preprocessor = encoder.config.preprocessor if encoder.config else None
-        made = preprocessor.id if preprocessor else "none"
->>>>>>> words
         raise InputError(
             f"{path} has no word vectors: its preprocessor is {made}, and words come from words/words. "
             "Make some: kptk train --plugin words --data TEXT"
