@@ -232,10 +232,10 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         ),
         inputs="table",
         labels=True,
-        reads=tuple(
-            f"{form}{packed}" for form in (".csv", ".tsv", ".jsonl", ".ndjson") for packed in ("", ".gz", ".xz", ".bz2")
-        )
-        + (".parquet",),
+        reads=(
+            *(f"{form}{packed}" for form in (".csv", ".tsv", ".jsonl", ".ndjson") for packed in ("", ".gz", ".xz", ".bz2")),
+            ".parquet",
+        ),
         since="0.1.0",
     )
 

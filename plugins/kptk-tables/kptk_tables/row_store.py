@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 
 class RowStore:
-    """Rows of numbers in one temporary file and texts of any length in another. The files have no name, so that nothing is left
-    behind even by a process that is killed.
+    """Rows of numbers in one temporary file and texts of any length in another.
+
+    The files have no name, so that nothing is left behind even by a process that is killed.
 
     Reading is by position and not by a memory map: the pages of a map count as memory of the process, so an epoch in random
     order would seem to fill it with the whole file.
