@@ -17,7 +17,7 @@ import strategies
 
 from kptk.training.experiment import Grid
 
-NONE = "Not run yet."
+NONE = "Not run to the end yet; the command is in the protocol."
 
 
 def seeds_of(grid: Grid) -> str:
@@ -37,7 +37,8 @@ def main() -> None:
     for name in strategies.LABELS:
         grid = Grid(strategies.HERE / f"results-{name}.jsonl")
         made = strategies.table(grid, list(strategies.make_arms(name)), strategies.LABELS[name])
-        text = filled(text, name, f"{seeds_of(grid)}\n\n{made}" if grid.cells else NONE)
+        rows = made.count("\n") - 1
+        text = filled(text, name, f"{seeds_of(grid)}\n\n{made}" if rows else NONE)
     page.write_text(text, encoding="utf-8")
     page = ROOT / "docs" / "domain-adaptation.md"
     grid = Grid(domain.HERE / "results.jsonl")

@@ -133,8 +133,9 @@ def evaluate(run: str, data: str, part: str, as_json: bool, quiet: bool, robustn
     if as_json:
         print_json(result.to_dict())
         return
-    first = result.scores[0]
-    reporter.line(f"{run} on {data}: {result.data}; seed {first.seed}")
+    train, test = (max(getattr(score, part) for score in result.scores) for part in ("train", "test"))
+    learned = f", {train:,} labelled rows to learn from" if train else ""
+    reporter.line(f"{run} on {data}: {test:,} test rows{learned}, seed {result.scores[0].seed}")
     reporter.line("[low, high]: 95 % interval by resampling the tested rows, and the labels where they are drawn")
     for line in _table(result.scores):
         click.echo(line)

@@ -22,9 +22,14 @@ LONGEST = 96
 MORE = """
 .tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 0 0 18px; padding: 0; list-style: none; }
 .tiles li { width: 112px; font-size: .78rem; color: var(--soft); overflow-wrap: anywhere; }
+<<<<<<< HEAD
 .tiles img {
   display: block; width: 96px; height: 96px; object-fit: contain; image-rendering: pixelated; background: var(--rule);
 }
+=======
+.tiles img { display: block; width: 96px; height: 96px; object-fit: contain; image-rendering: pixelated;
+  background: var(--rule); }
+>>>>>>> main
 table { border-collapse: collapse; width: 100%; font-size: .88rem; }
 td, th { text-align: left; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
@@ -43,7 +48,8 @@ def render(report: Report) -> str:
     template = resources.files("kptk").joinpath("templates/report.html").read_text(encoding="utf-8")
     style = template.partition("<style>")[2].partition("</style>")[0].replace("$$", "$")
     tone, sign, words = WORDS[report.status]
-    counts = f"{sum(f.level == FAIL for f in report.findings)} to mend, {sum(f.level != FAIL for f in report.findings)} to look at"
+    bad = sum(finding.level == FAIL for finding in report.findings)
+    counts = f"{bad} to mend, {len(report.findings) - bad} to look at"
     looked = f", {report.looked:,} of them looked at" if report.looked < report.rows else ""
     sections = [_findings(report), _facts(report), _classes(report), _columns(report), *_pictures(report)]
     return f"""<!doctype html>
@@ -73,8 +79,9 @@ def _findings(report: Report) -> str:
 
 def _facts(report: Report) -> str:
     rows = "".join(
-        f"<tr><th scope='row'>{escape(str(key))}</th><td>{escape(f'{value:,}' if isinstance(value, int) else str(value))}</td></tr>"
+        f"<tr><th scope='row'>{escape(str(key))}</th><td>{escape(text)}</td></tr>"
         for key, value in report.facts.items()
+        for text in [f"{value:,}" if isinstance(value, int) else str(value)]
     )
     return _section("Facts", f"<div class='scroll'><table>{rows}</table></div>")
 
@@ -129,8 +136,9 @@ def _histogram(about: dict[str, Any]) -> str:
         return ""
     most = max(counts) or 1
     bars = "".join(
-        f"<rect x='{5 * place}' y='{30 - 30 * count / most:.1f}' width='4' height='{max(30 * count / most, 0.6 if count else 0):.1f}'/>"
+        f"<rect x='{5 * place}' y='{30 - 30 * count / most:.1f}' width='4' height='{height:.1f}'/>"
         for place, count in enumerate(counts)
+        for height in [max(30 * count / most, 0.6 if count else 0)]
     )
     low, high = about["edges"]
     label = f"Histogram from {low:.4g} to {high:.4g}"
@@ -143,8 +151,9 @@ def _pictures(report: Report) -> list[str]:
     sections = []
     for caption, tiles in report.pictures:
         items = "".join(
-            f"<li><img src='{data_uri(picture(pixels(np.asarray(image)[None])[0], LONGEST))}' alt='{escape(name)}'>{escape(name)}</li>"
+            f"<li><img src='{source}' alt='{escape(name)}'>{escape(name)}</li>"
             for name, image in tiles
+            for source in [data_uri(picture(pixels(np.asarray(image)[None])[0], LONGEST))]
         )
         sections.append(_section(caption, f"<ul class='tiles'>{items}</ul>"))
     return sections

@@ -108,7 +108,7 @@ def _inputs(subject: Subject, count: int) -> Any:
     import numpy as np
 
     model, rng = _smallest(subject), np.random.default_rng(0)
-    shape = (count, *model.input_shape[1:])
+    shape = (count, *(size or 8 for size in model.input_shape[1:]))  # a length that is free
     dtype = str(getattr((getattr(model, "inputs", None) or [None])[0], "dtype", "float32"))
     return rng.integers(0, 10, shape).astype(dtype) if dtype.startswith("int") else rng.random(shape).astype("float32")
 

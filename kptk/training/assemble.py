@@ -172,6 +172,21 @@ def build_backbone(part: Part, input_shape: tuple[int, ...]) -> Any:
     return load_target(part.offer)(input_shape, **part.values)  # type: ignore[operator]
 
 
+def backbone_behind(part: Part, views: Any, row_shape: tuple[int, ...]) -> Any:
+    """Build the backbone that takes what a preprocessor makes of the rows.
+
+    Args:
+        part: the `[backbone]` section.
+        views: the preprocessor, fitted if it is one to fit; or None.
+        row_shape: shape of a row, prepared if the preprocessor prepares rows.
+    """
+    if views is not None:
+        row_shape = tuple(views.view_shape(row_shape))
+        told = {k: v for k, v in views.backbone_options().items() if part.values.get(k, v) in (0, "")}
+        part = Part(part.offer, {**part.values, **told})
+    return build_backbone(part, row_shape)
+
+
 def build_model(config: RunConfig, source: Source, backbone: Any = None, views: Any = "new") -> Any:
     """Build the pretrainer: objective around backbone and views.
 
@@ -188,12 +203,7 @@ def build_model(config: RunConfig, source: Source, backbone: Any = None, views: 
     if views == "new":
         views = build_preprocessor(config.preprocessor, config.views, config.train.values["seed"])
     if backbone is None:
-        shape, part = source.row_shape, config.backbone
-        if views is not None:
-            shape = views.view_shape(tuple(shape))
-            told = {k: v for k, v in views.backbone_options().items() if part.values.get(k, v) in (0, "")}
-            part = Part(part.offer, {**part.values, **told})
-        backbone = build_backbone(part, tuple(shape))
+        backbone = backbone_behind(config.backbone, views, tuple(source.row_shape))
     _refuse_wrong_features(config, backbone)
     target = load_target(config.objective.offer)
     # An objective that lets the user choose how many views hands that number to the preprocessor.

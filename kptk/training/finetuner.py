@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kptk.training import checkpoint
 from kptk.training.backbones import feature_dim
 from kptk.training.experiment import Draw, Outcome
-from kptk.training.features import in_batches
+from kptk.training.features import in_batches, pooled
 from kptk.training.feeding import steady
 from kptk.training.preprocessor import Preprocessor
 from kptk.types import Tensor
@@ -44,7 +44,7 @@ class Classifier(keras.Model):
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Logits, shape ``(batch, classes)``."""
         prepared = self.preprocessor(inputs)[0] if training and self.augment else self.preprocessor.plain(inputs)
-        return self.head(self.backbone(prepared, training=training))
+        return self.head(pooled(self.backbone(prepared, training=training)))
 
 
 @dataclass(slots=True)

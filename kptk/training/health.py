@@ -202,7 +202,7 @@ class HealthCallback(keras.callbacks.Callback):
             ``feature_spread``, ``effective_rank`` and ``gradient_norm``.
         """
         backend.sync_state(self.model)
-        inputs = self.inputs
+        inputs = self.model.health_inputs(self.inputs)
         if self.model.views is not None:
             inputs = self.model.views.plain(inputs)
         features = keras.ops.convert_to_numpy(pooled(self.model.backbone(inputs, training=False)))

@@ -46,8 +46,8 @@ def mean_interval(values: Sequence[float], floor: float = 0.0) -> Interval:
         floor: the smallest standard error that can be believed.
 
     Example:
-        >>> mean_interval([0.1, 0.2, 0.3]).mean
-        0.2
+        >>> mean_interval([0.25, 0.5, 0.75]).mean
+        0.5
     """
     mean, error, count = _moments(values, floor)
     if count < 2:

@@ -26,9 +26,8 @@ def explained(results: Sequence[Result], *, classes: bool) -> tuple[str, str]:
     linear = max(results, key=lambda way: way.interval("linear")[0])
     first = (
         f"The perceptron does best with {best.name} ({scale * mean:.{digits}f} ± {scale * half:.{digits}f}"
-        f"{' %' if classes else ''}, {best.features} features) and the linear model with {linear.name}; the choice of the {matters} "
-        f"matters "
-        f"more ({scale * max(by_scaling, by_encoding):.2g} {unit} between the best and the worst on average) than the "
+        f"{' %' if classes else ''}, {best.features} features) and the linear model with {linear.name}; the choice "
+        f"of the {matters} matters more ({scale * max(by_scaling, by_encoding):.2g} {unit} between the best and the worst on average) than the "
         f"choice ({scale * min(by_scaling, by_encoding):.2g})."
     )
     drops = {

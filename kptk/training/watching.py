@@ -25,7 +25,7 @@ def health_callback(run: Run) -> HealthCallback:
     rows = np.random.default_rng([run.train["seed"], 11]).choice(len(run.source), size=count, replace=False)
     known = run.labels and run.source.labels is not None
     return HealthCallback(
-        run.model.health_inputs(run.source.read(rows)),
+        run.source.read(rows),
         labels=run.source.labels[rows] if known and run.source.labels is not None else None,
         stop_on_collapse=run.train["stop_on"] == "collapse",
     )

@@ -11,7 +11,7 @@ from kptk.comparing.config import ArmConfig, ComparisonConfig
 from kptk.data import ArraySource, Source
 from kptk.plugins import Plugins
 from kptk.runfolder import RunFolder
-from kptk.training.assemble import build_backbone, build_preprocessor
+from kptk.training.assemble import backbone_behind, build_preprocessor
 from kptk.training.compare.table import Table
 from kptk.training.experiment import Draw
 from kptk.training.prepared import load_preprocessor
@@ -98,7 +98,7 @@ class Seat:
         shape = tuple(self.pool.row_shape)
         if self.fitted is not None:
             shape = tuple(self.fitted.prepared_shape(shape))
-        made: keras.Model = build_backbone(self.arm.backbone, tuple(layer.view_shape(shape)))
+        made: keras.Model = backbone_behind(self.arm.backbone, layer, shape)
         return made
 
     def raw_features(self, x: Any) -> Any:

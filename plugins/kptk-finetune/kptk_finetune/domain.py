@@ -15,6 +15,7 @@ from kptk.errors import InputError, UsageError
 from kptk.plugins import Plugins
 from kptk.training.assemble import open_like
 from kptk.training.phases import Phase
+from kptk.training.prepared import Prepared
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.strategy import Strategy
 from kptk.training.task import Task
@@ -174,13 +175,16 @@ class DomainStrategy(Strategy, abc.ABC):
             raise UsageError(
                 "no rows of the target domain were given. Say: -o strategy.target=PATH, data without labels"
             )
+        # Rows that are prepared on the way to the model have another shape where they come from.
+        before = self.preprocessor if self.preprocessor is not None and self.preprocessor.fits else None
         if isinstance(target, str):
             shape = tuple(row_shape)
             size = {"image_size": shape[0], "channels": shape[-1]} if len(shape) == 3 else {}
-            target = open_like(Plugins(), target, shape, size)
-        if isinstance(target, Source):
-            return target
-        return ArraySource(np.asarray(target), inputs="rows", name="target")
+            wanted = (shape, size) if before is None else (None, size, before.kind)
+            target = open_like(Plugins(), target, *wanted)
+        if not isinstance(target, Source):
+            return ArraySource(np.asarray(self.numbers(target)), inputs="rows", name="target")
+        return target if before is None or isinstance(target, Prepared) else before.prepared(target)
 
     def get_config(self) -> dict[str, Any]:
         """Return every argument but the target's rows."""

@@ -114,6 +114,8 @@ class TablePart(Subset):
         test_part: its own test part, or None.
     """
 
+    whole: TableSource
+
     def __init__(
         self, source: TableSource, rows: NDArray[np.int64], note: str, test_part: Source | None = None
     ) -> None:

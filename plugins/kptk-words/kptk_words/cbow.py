@@ -43,9 +43,9 @@ class CBOW(WordPretrainer):
         active = ops.cast(count > 0, "float32")
         misses = ops.cast(groups.centre[:, :, None] != drawn[:, None, :], "float32")
         negative = misses * active[..., None] * (self.negatives / self.shared)
-        inputs = ops.take(self.table.embeddings, groups.context, axis=0)
-        target = ops.take(self.output_vectors, groups.centre, axis=0)
-        noise = ops.take(self.output_vectors, drawn, axis=0)
+        inputs = ops.cast(ops.take(self.table.embeddings, groups.context, axis=0), "float32")
+        target = ops.cast(ops.take(self.output_vectors, groups.centre, axis=0), "float32")
+        noise = ops.cast(ops.take(self.output_vectors, drawn, axis=0), "float32")
         if self.step_limit:
             terms = ops.sum(groups.pairs, axis=1) * (1 + self.negatives)
             of_input = share(terms_of([(groups.context, terms)], self.words), self.step_limit)
@@ -54,7 +54,6 @@ class CBOW(WordPretrainer):
             inputs = scaled_gradient(inputs, ops.take(of_input, groups.context)[..., None])
             target = scaled_gradient(target, ops.take(of_output, groups.centre)[..., None])
             noise = scaled_gradient(noise, ops.take(of_output, drawn)[..., None])
-        inputs, target, noise = (ops.cast(rows, "float32") for rows in (inputs, target, noise))
         divisor = ops.maximum(count, 1.0)[..., None]
         mean = scaled_gradient(ops.matmul(groups.pairs, inputs) / divisor, divisor)
         return {

@@ -29,7 +29,7 @@ def run_vectors(path: str | Path, plugins: Plugins | None = None) -> KeyedVector
     encoder = TrainedEncoder(path, plugins)
     known = encoder.fitted
     if not isinstance(known, Words) or known.vocabulary is None:
-        made = encoder.config.preprocessor.id if encoder.config.preprocessor else "none"
+        made = encoder.config.preprocessor.id if encoder.config and encoder.config.preprocessor else "none"
         raise InputError(
             f"{path} has no word vectors: its preprocessor is {made}, and words come from words/words. "
             "Make some: kptk train --plugin words --data TEXT"

@@ -41,9 +41,9 @@ class SkipGram(WordPretrainer):
         # A drawn word that is the very word to predict is left out, as in the C program.
         hits = ops.matmul(pairs, ops.cast(groups.context[:, :, None] == drawn[:, None, :], "float32"))
         negative = (count - hits) * (self.negatives / self.shared)
-        inputs = ops.take(self.table.embeddings, groups.centre, axis=0)
-        context = ops.take(self.output_vectors, groups.context, axis=0)
-        noise = ops.take(self.output_vectors, drawn, axis=0)
+        inputs = ops.cast(ops.take(self.table.embeddings, groups.centre, axis=0), "float32")
+        context = ops.cast(ops.take(self.output_vectors, groups.context, axis=0), "float32")
+        noise = ops.cast(ops.take(self.output_vectors, drawn, axis=0), "float32")
         if self.step_limit:
             of_input = share(
                 terms_of([(groups.centre, count[..., 0] * (1 + self.negatives))], self.words), self.step_limit
@@ -53,7 +53,6 @@ class SkipGram(WordPretrainer):
             inputs = scaled_gradient(inputs, ops.take(of_input, groups.centre)[..., None])
             context = scaled_gradient(context, ops.take(of_output, groups.context)[..., None])
             noise = scaled_gradient(noise, ops.take(of_output, drawn)[..., None])
-        inputs, context, noise = (ops.cast(rows, "float32") for rows in (inputs, context, noise))
         return {
             "positive_scores": ops.matmul(inputs, ops.swapaxes(context, 1, 2)),
             "positive": pairs,

@@ -26,7 +26,7 @@ def pairs(count: int, seed: int) -> tuple[NDArray[np.generic], NDArray[np.generi
     """
     rng = np.random.default_rng(seed)
     i, j = rng.integers(0, WORDS, (2, count))
-    together = np.where(i % CLASSES == j % CLASSES, 20.0, 2.0) * rng.uniform(0.5, 1.5, count)
+    together = np.where(i % CLASSES == j % CLASSES, 6.0, 1.0) * rng.uniform(0.5, 1.5, count)
     return np.stack([FIRST + i, FIRST + j, together], axis=1).astype("float32"), (i % CLASSES).astype("int64")
 
 
