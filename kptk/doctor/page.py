@@ -22,14 +22,8 @@ LONGEST = 96
 MORE = """
 .tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 0 0 18px; padding: 0; list-style: none; }
 .tiles li { width: 112px; font-size: .78rem; color: var(--soft); overflow-wrap: anywhere; }
-<<<<<<< HEAD
-.tiles img {
-  display: block; width: 96px; height: 96px; object-fit: contain; image-rendering: pixelated; background: var(--rule);
-}
-=======
 .tiles img { display: block; width: 96px; height: 96px; object-fit: contain; image-rendering: pixelated;
   background: var(--rule); }
->>>>>>> main
 table { border-collapse: collapse; width: 100%; font-size: .88rem; }
 td, th { text-align: left; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }

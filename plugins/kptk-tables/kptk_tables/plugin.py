@@ -233,15 +233,11 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         inputs="table",
         labels=True,
         reads=(
-<<<<<<< HEAD
-            *(f"{form}{packed}" for form in (".csv", ".tsv", ".jsonl", ".ndjson") for packed in ("", ".gz", ".xz", ".bz2")),
-=======
             *(
                 f"{form}{packed}"
                 for form in (".csv", ".tsv", ".jsonl", ".ndjson")
                 for packed in ("", ".gz", ".xz", ".bz2")
             ),
->>>>>>> main
             ".parquet",
         ),
         since="0.1.0",
