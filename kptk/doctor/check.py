@@ -13,6 +13,7 @@ from kptk.doctor.images import check_images
 from kptk.doctor.labels import check_labels
 from kptk.doctor.tables import check_table
 from kptk.doctor.texts import check_texts
+from kptk.errors import InputError, KptkError
 from kptk.plugins import Plugins
 from kptk.training.assemble import open_named
 
@@ -79,10 +80,10 @@ def open_data(plugins: Plugins, data: str, inputs: str, options: Mapping[str, An
     from kptk.locating import locate
 
     if not inputs:
-        # A CSV file can be read as texts or as a table; the latter shows every column.
-        kinds = {offer.spec.inputs for offer in plugins.offers("dataset") if offer.spec.reads}
+        kinds = sorted({offer.spec.inputs for offer in plugins.offers("dataset") if offer.spec.reads})
         found = [kind for kind in kinds if _readable(plugins, data, kind, options)]
-        inputs = "table" if len(found) > 1 and "table" in found else ""
+        if len(found) > 1:
+            return _first_that_opens(plugins, data, found, options)
     offer, _ = locate(plugins, data, inputs, given=list(options))
     skipping = {"on_bad_input": "skip"} if any(o.name == "on_bad_input" for o in offer.spec.options) else {}
     own = {option.name: option for option in offer.spec.options}
@@ -93,9 +94,20 @@ def open_data(plugins: Plugins, data: str, inputs: str, options: Mapping[str, An
     return open_named(plugins, data, inputs, **(skipping | parsed))
 
 
+def _first_that_opens(plugins: Plugins, data: str, kinds: list[str], options: Mapping[str, Any]) -> Source:
+    """Open what several readers take: a folder by what is in it, a CSV file as a table, which shows every column."""
+    if "table" in kinds:
+        return open_data(plugins, data, "table", options)
+    for kind in kinds[:-1]:
+        try:
+            return open_data(plugins, data, kind, options)
+        except InputError:
+            continue
+    return open_data(plugins, data, kinds[-1], options)
+
+
 def _readable(plugins: Plugins, data: str, kind: str, options: Mapping[str, Any]) -> bool:
     """Whether a reader of some kind of input takes a path and has the options."""
-    from kptk.errors import KptkError
     from kptk.locating import locate
 
     try:

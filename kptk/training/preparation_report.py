@@ -24,11 +24,12 @@ def explained(results: Sequence[Result], *, classes: bool) -> tuple[str, str]:
     by_encoding = _spread(results, "encoding")
     matters = "scaling" if by_scaling >= by_encoding else "encoding"
     linear = max(results, key=lambda way: way.interval("linear")[0])
+    figure = f"{scale * mean:.{digits}f} ± {scale * half:.{digits}f}{' %' if classes else ''}"
+    large, small = (scale * pick(by_scaling, by_encoding) for pick in (max, min))
     first = (
-        f"The perceptron does best with {best.name} ({scale * mean:.{digits}f} ± {scale * half:.{digits}f}"
-        f"{' %' if classes else ''}, {best.features} features) and the linear model with {linear.name}; the choice "
-        f"of the {matters} matters more ({scale * max(by_scaling, by_encoding):.2g} {unit} between the best and the worst on "
-        f"average) than the other ({scale * min(by_scaling, by_encoding):.2g})."
+        f"The perceptron does best with {best.name} ({figure}, {best.features} features) and the linear model with "
+        f"{linear.name}; the choice of the {matters} makes {large:.2g} {unit} between the best and the worst on average, the "
+        f"other choice {small:.2g}."
     )
     drops = {
         scaling: np.mean([way.drop(m) for way in results if way.scaling == scaling for m in MODELS])
