@@ -76,7 +76,7 @@ def _fitting(readers: list[Offer], given: Collection[str]) -> list[Offer]:
     having = [offer for offer in readers if options <= {option.name for option in offer.spec.options}] or readers
     usable = [offer for offer in having if set(offer.spec.needs) <= options]
     asked = [offer for offer in usable if offer.spec.needs]
-    return asked or usable
+    return asked or usable or having
 
 
 def stand_in(plugins: Plugins, recipe: Offer, data: str, given: Collection[str] = ()) -> Offer:
@@ -94,6 +94,7 @@ def stand_in(plugins: Plugins, recipe: Offer, data: str, given: Collection[str] 
     others = [offer for offer in plugins.offers("recipe") if offer.spec.instead_of in (recipe.id, recipe.spec.name)]
     if not data or not others:
         return recipe
+    second: Offer | None = None
     for offer in (recipe, *others):
         kind = plugins.find("dataset", offer.spec.dataset).spec.inputs if offer.spec.dataset else ""
         try:
@@ -102,8 +103,10 @@ def stand_in(plugins: Plugins, recipe: Offer, data: str, given: Collection[str] 
             continue
         options = {option.name for option in (*settings.DATA, *found.spec.options)}
         if found.spec.inputs == kind and options.issuperset(given):
-            return offer
-    return recipe
+            if set(found.spec.needs) <= set(given):
+                return offer
+            second = second or offer  # a table may hold texts, if nothing reads it as a table
+    return second or recipe
 
 
 def _listed(names: set[str]) -> str:

@@ -7,7 +7,9 @@ import pytest
 from kptk.testing import plugin_checks
 
 pytestmark = pytest.mark.backends
-FIXED = "the kit's token backbone has a fixed length, and the autoencoder reads twice as far; test_recurrent.py has an LSTM"
+FIXED = (
+    "the kit's token backbone has a fixed length, and the autoencoder reads twice as far; test_recurrent.py has an LSTM"
+)
 TRAINED = (
     "saves_and_loads_in_a_fresh_process",
     "all_weights_exist_after_init",

@@ -249,8 +249,18 @@ def kptk_recipes() -> Iterator[RecipeSpec]:
     """Offer each objective on the bundled people, and SimCLR for tables."""
     recipes = (
         ("scarf", "tables/scarf", "SCARF with a perceptron on the bundled people.", ""),
-        ("masked_cells", "tables/masked_cells", "Masked cells with a perceptron on the bundled people.", ""),
-        ("table_autoencoder", "tables/table_autoencoder", "A denoising autoencoder of the bundled people.", ""),
+        (
+            "masked_cells",
+            "tables/masked_cells",
+            "Masked cells with a perceptron on the bundled people.",
+            "masked/masked",
+        ),
+        (
+            "table_autoencoder",
+            "tables/table_autoencoder",
+            "A denoising autoencoder of the bundled people.",
+            "autoencoder/denoising",
+        ),
         (
             "contrastive_tables",
             "contrastive/contrastive",

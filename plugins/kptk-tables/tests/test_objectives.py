@@ -222,3 +222,26 @@ def test_groups_must_make_up_the_features() -> None:
 
     with pytest.raises(UsageError, match="groups"):
         ft_transformer((5,), groups="1,1")
+
+
+@pytest.mark.parametrize(
+    ("plugin", "options", "recipe"),
+    [
+        ("contrastive", {}, "tables/contrastive_tables"),
+        ("contrastive", {"data.label": "y"}, "tables/contrastive_tables"),
+        ("contrastive", {"data.text": "words"}, "language/simcse"),
+        ("masked", {}, "tables/masked_cells"),
+        ("masked", {"data.text": "words"}, "language/mlm"),
+        ("denoising", {}, "tables/table_autoencoder"),
+        ("mlm", {}, "language/mlm"),
+    ],
+)
+def test_a_csv_is_a_table_unless_its_column_of_texts_is_named(tmp_path, plugin, options, recipe) -> None:
+    from kptk.config import resolve
+    from kptk.plugins import Plugins
+    from kptk.request import Request, Setting
+
+    path = tmp_path / "some.csv"
+    path.write_text("words,x,y\nhello there,1,a\ngood bye,2,b\n")
+    settings = tuple(Setting(key, value) for key, value in options.items())
+    assert resolve(Plugins(), Request(recipe=plugin, data=str(path), settings=settings)).recipe == recipe

@@ -144,6 +144,7 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         inputs="text",
         labels=True,
         reads=(*_endings(".csv", ".tsv", ".jsonl", ".ndjson"), ".parquet"),
+        needs=("text",),
         since="0.2.0",
     )
     yield DatasetSpec(
