@@ -48,6 +48,7 @@ class Source(abc.ABC):
             ``(rows, ...)``, or None.
         class_names: the name of each class number.
         skipped: rows that were left out because they could not be read.
+        remarks: what a person who trains on them should know.
         columns: of a table, the name and kind of each column.
     """
 
@@ -57,6 +58,7 @@ class Source(abc.ABC):
     targets: NDArray[np.generic] | None = None
     class_names: tuple[str, ...] = ()
     skipped: tuple[BadInput, ...] = ()
+    remarks: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
 
     @abc.abstractmethod

@@ -105,6 +105,9 @@ def resolve_finetune(plugins: Plugins, request: Request) -> FineTuneConfig:
         values["preprocessor"].update(trained.preprocessor.values)
     elif offers["data"]:
         fill(values, available, offers["data"].spec.suggests, only={"preprocessor"})
+    if trained and trained.data.offer == offers["data"] and offers["data"] and offers["data"].spec.inputs != "image":
+        core = {option.name for option in settings.DATA}  # the same columns, read in the same way
+        values["data"].update({key: value for key, value in trained.data.values.items() if key not in core})
     for setting in request.settings:
         section, option = find_option(setting.key, available, offers)
         values[section][option.name] = option.parse(setting.value) if setting.text else option.check(setting.value)

@@ -10,6 +10,7 @@ import click
 from kptk import settings
 from kptk.cli.output import ConsoleReporter, print_json
 from kptk.errors import InputError, UsageError
+from kptk.request import parse_setting
 
 if TYPE_CHECKING:
     from kptk.plugins import Plugins
@@ -31,6 +32,16 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
         return None if words is None else tuple(int(word) for word in words)
     except ValueError:
         raise click.BadParameter(f"takes whole numbers, such as 1,5,10. Received: {value}.") from None
+
+
+def _data_options(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    """``data.label=income`` as a name and a text."""
+    del context, parameter
+    settings = [parse_setting(text) for text in texts]
+    for setting in settings:
+        if not setting.key.startswith("data."):
+            raise UsageError(f"-o takes options of the data here, such as data.label=COLUMN. Received: {setting.key}.")
+    return {setting.key.removeprefix("data."): str(setting.value) for setting in settings}
 
 
 @click.command()
@@ -87,6 +98,14 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
     help="Of a fine-tuned model: score the data's own test part, or every row; auto: the test part if there is one.",
 )
 @click.option("--on-bad-input", type=click.Choice(("error", "skip")), default=None, help="Refuse or leave out.")
+@click.option(
+    "-o",
+    "data_options",
+    metavar="data.NAME=VALUE",
+    multiple=True,
+    callback=_data_options,
+    help="An option of the data's reader, such as data.label=COLUMN; repeatable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", is_flag=True, help="Print the scores only.")
 def evaluate(run: str, data: str, part: str, as_json: bool, quiet: bool, robustness: bool, **options: Any) -> None:

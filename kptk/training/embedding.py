@@ -57,7 +57,7 @@ def embed(
     out = Path(out)
     check_target(out)
     encoder = TrainedEncoder(run, plugins)
-    source = encoder.open(data, on_bad_input=on_bad_input)
+    source = encoder.open(data, on_bad_input=on_bad_input, whole=True)
     with (reporter or Reporter()).progress("Embedding", len(source)) as advance:
         features = extract(encoder.run(), source, progress=lambda done: advance(done, ""))
     write = _write_npz if out.suffix == ".npz" else _write_parquet

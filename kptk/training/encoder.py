@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kptk import runfolder
-from kptk.config import RunConfig, resolve
+from kptk.config import RunConfig, locate, resolve
 from kptk.data import Source
 from kptk.errors import InputError
 from kptk.finetuning import usual_preprocessor
@@ -103,12 +104,21 @@ class TrainedEncoder:
         """
         return Encoder(reinitialised(self.backbone, seed), self.preprocessor())
 
-    def open(self, data: str, *, on_bad_input: str | None = None) -> Source:
+    def open(
+        self,
+        data: str,
+        *,
+        on_bad_input: str | None = None,
+        options: Mapping[str, str] | None = None,
+        whole: bool = False,
+    ) -> Source:
         """Open data in the shape that the encoder takes.
 
         Args:
             data: a path or the name of a data set.
             on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
+            options: options of the reader as texts, such as ``{"label": "income"}``.
+            whole: every row of a table, also if a column keeps some for tests.
 
         Raises:
             InputError: if the data cannot be used or has another shape.
@@ -118,9 +128,12 @@ class TrainedEncoder:
         if self.config is not None:
             assert self.config.data.offer is not None
             inputs = self.config.data.offer.spec.inputs
-            wanted = like(self.config.data, self.row_shape) | wanted
+            wanted = like(self.config.data, self.row_shape) | wanted | ({"split": ""} if whole else {})
         elif len(self.row_shape) == 3:
             wanted |= {"image_size": self.row_shape[0], "channels": self.row_shape[-1]}
+        if options:
+            offer, _ = locate(self.plugins, data, inputs if inputs != "image" else "", given=options)
+            wanted |= {name: offer.spec.option(name).parse(text) for name, text in options.items()}
         if self.fitted is None:
             return open_like(self.plugins, data, self.row_shape, wanted, inputs)
         return self.fitted.prepared(open_like(self.plugins, data, None, wanted, inputs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,7 @@ def evaluate(
     corruptions: Sequence[str] = settings.CORRUPTIONS,
     severity: int = 3,
     on_bad_input: str | None = None,
+    data_options: Mapping[str, str] | None = None,
     plugins: Plugins | None = None,
     reporter: Reporter | None = None,
 ) -> Evaluation:
@@ -93,6 +94,7 @@ def evaluate(
         corruptions: what is done to the images, of `kptk.settings.CORRUPTIONS`.
         severity: how strongly, 1 to 5.
         on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
+        data_options: options of the reader as texts, such as ``{"label": "income"}``; others are as the run had them.
         plugins: the registry; a new one if None.
         reporter: shows progress.
 
@@ -116,7 +118,7 @@ def evaluate(
     encoder = TrainedEncoder(run, plugins)
     if not finite_weights(encoder.backbone):
         raise InputError(f"weights of {run} are not finite; the run diverged, so there is nothing to judge.")
-    train, test = labelled_split(encoder.open(data, on_bad_input=on_bad_input), seed, limit)
+    train, test = labelled_split(encoder.open(data, on_bad_input=on_bad_input, options=data_options), seed, limit)
     _check_parts(train, test, options)
     if "all" in protocols and test.inputs != "image":
         chosen = [name for name in chosen if name not in IMAGES_ONLY]

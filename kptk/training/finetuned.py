@@ -64,12 +64,13 @@ class FineTuned:
         """Whether the task learns from labels."""
         return self.model.task.learns_from_labels
 
-    def open(self, data: str, *, on_bad_input: str | None = None) -> Source:
+    def open(self, data: str, *, on_bad_input: str | None = None, whole: bool = False) -> Source:
         """Open data in the shape that the model takes.
 
         Args:
             data: a path or the name of a data set.
             on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
+            whole: every row of a table, also if a column keeps some for tests.
         """
         shape = tuple(self.model.task.row_shape)
         wanted: dict[str, Any] = {"on_bad_input": on_bad_input}
@@ -80,7 +81,7 @@ class FineTuned:
             return open_like(self.plugins, data, shape, wanted)
         if self.folder is not None:
             part = resolve_finetune(self.plugins, read(self.folder.path / CONFIG)).data
-            wanted = like(part, shape) | wanted
+            wanted = like(part, shape) | wanted | ({"split": ""} if whole else {})
         return preprocessor.prepared(open_like(self.plugins, data, None, wanted, preprocessor.kind))
 
 
@@ -158,7 +159,7 @@ def predict(
     out = Path(out)
     check_target(out)
     opened = FineTuned(path, plugins)
-    source = opened.open(data, on_bad_input=on_bad_input)
+    source = opened.open(data, on_bad_input=on_bad_input, whole=True)
     with (reporter or Reporter()).progress("Predicting", len(source)) as advance:
         predictions = opened.scorer.predict(source, lambda done: advance(done, ""))
     names = [str(name) for name in getattr(source, "files", range(len(source)))]

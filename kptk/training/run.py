@@ -179,6 +179,8 @@ class Run:
             f"Objective {config.objective.id}, backbone {config.backbone.id}, {preprocessor}, backend {backend.name()}"
         )
         self.reporter.line(f"Data: {self.source.describe()}")
+        for remark in self.raw_source.remarks:
+            self.reporter.line(remark)
         if self.source.skipped:
             self.reporter.line(f"Left out: {len(self.source.skipped):,} unreadable; listed in the report.")
         if self.probe_source is not None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kptk.columns import CATEGORY, DATE, FLAG, NUMBER, Column
 from kptk.data import Source
-from kptk.errors import UsageError
+from kptk.errors import InputError, UsageError
 from kptk.training.preprocessor import Preprocessor
 from kptk.types import Tensor
 from kptk_tables import encoding, scaling
@@ -142,6 +142,11 @@ class Table(Preprocessor):
 
     def _places(self, source: Source) -> list[int]:
         names = [column.name for column in columns_of(source)]
+        if (label := getattr(source, "label", "")) in {column.name for column in self.known.columns}:
+            raise InputError(
+                f"{source.describe()}: the model was trained with '{label}' as an input, since it was not named as the label "
+                f"then, so it cannot be judged by it. Train again with -o data.label={label}"
+            )
         return places(names, [column.name for column in self.known.columns], source.describe())
 
     @property

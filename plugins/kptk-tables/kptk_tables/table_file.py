@@ -120,6 +120,11 @@ def table_file(
     )
     if label:
         number_labels(source, label, labels, profiles[label])
+    else:
+        source.remarks = (
+            "No column is the label, so every column is an input. If one of them is to be predicted later, keep it out: "
+            "-o data.label=COLUMN",
+        )
     return find_parts(source, split, parts) if split else source
 
 
