@@ -13,6 +13,7 @@ from kptk.training.phases import Phase
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.strategy import Strategy
 from kptk.training.task import Task
+from kptk_finetune.head_first import head_first
 
 LAYERS = (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 """Layers whose kernel Keras can adapt."""
@@ -32,6 +33,7 @@ class Lora(Strategy):
         augment: whether a training step sees a random view.
         rank: rank of the change, at least 1.
         alpha: scale of the change, above 0.
+        head_share: fraction of the epochs that the head has for itself first, 0 <= share < 1; 0 is the paper's way.
         layers: which layers, by a part of their path, such as ``"query"``; several parted by commas; empty for all.
         **kwargs: passed to `keras.Model`.
 
@@ -48,6 +50,7 @@ class Lora(Strategy):
         augment: bool = False,
         rank: int = 4,
         alpha: float = 8.0,
+        head_share: float = 0.5,
         layers: str = "",
         **kwargs: Any,
     ) -> None:
@@ -58,6 +61,7 @@ class Lora(Strategy):
         super().__init__(backbone, task, preprocessor, augment=augment, **kwargs)
         self.rank = rank
         self.alpha = alpha
+        self.head_share = head_share
         self.layers_adapted = layers
 
     def adapters(self) -> tuple[Any, ...]:
@@ -66,8 +70,10 @@ class Lora(Strategy):
         return tuple(v for layer in found for v in (layer.lora_kernel_a, layer.lora_kernel_b))
 
     def phases(self) -> tuple[Phase, ...]:
-        """Factors and head together."""
-        return (Phase(name="adapters", weights=(*self.adapters(), *self.head_weights())),)
+        """The head, then factors and head together."""
+        weights = (*self.adapters(), *self.head_weights())
+        phase = Phase(name="adapters", weights=weights, share=1 - self.head_share)
+        return (*head_first(self.head_weights(), self.head_share), phase)
 
     def begin(self, phase: Phase, steps: int = 0, schedule: Any = None) -> keras.Model:
         """Start a new change where the last one was merged: two zero factors would have no gradient."""
@@ -78,7 +84,8 @@ class Lora(Strategy):
 
     def get_config(self) -> dict[str, Any]:
         """Return every argument."""
-        return {**super().get_config(), "rank": self.rank, "alpha": self.alpha, "layers": self.layers_adapted}
+        own = {"rank": self.rank, "alpha": self.alpha, "head_share": self.head_share, "layers": self.layers_adapted}
+        return {**super().get_config(), **own}
 
 
 def adaptable(backbone: keras.Model, wanted: str) -> list[Any]:

@@ -7,6 +7,9 @@ from kptk import ComparisonSpec, Option, StrategySpec, hookimpl
 _TARGET = Option(
     name="target", type=str, default="", objects=True, help="Unlabelled rows of the target domain: a path or a name."
 )
+_HEAD_FIRST = Option(
+    name="head_share", default=0.5, low=0.0, high=0.95, help="Epochs of the head alone at first; 0 for none."
+)
 _ULMFIT = "https://arxiv.org/abs/1801.06146"
 
 
@@ -59,7 +62,7 @@ def kptk_strategies() -> Iterator[StrategySpec]:
         name="bitfit",
         target="kptk_finetune.bitfit:BitFit",
         summary="Biases and the head; kernels keep their bits.",
-        options=(Option(name="rate", default=3.0, above=0.0, help="Factor on the learning rate."),),
+        options=(_HEAD_FIRST, Option(name="rate", default=3.0, above=0.0, help="Factor on the learning rate.")),
         references=("https://arxiv.org/abs/2106.10199",),
         cost="nearly a full step, a thousandth of the weights to keep",
         when="One backbone for many tasks; small to medium data.",
@@ -72,6 +75,7 @@ def kptk_strategies() -> Iterator[StrategySpec]:
         options=(
             Option(name="rank", type=int, default=4, low=1, help="Rank of the change."),
             Option(name="alpha", default=8.0, above=0.0, help="Scale of the change."),
+            _HEAD_FIRST,
             Option(name="layers", type=str, default="", help="Only layers whose path has one of these parts."),
         ),
         references=("https://arxiv.org/abs/2106.09685",),

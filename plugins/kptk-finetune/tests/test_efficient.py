@@ -136,3 +136,20 @@ def test_episodes_know_chance_and_certainty() -> None:
     assert (sure, half) == (1.0, 0.0)
     with pytest.raises(UsageError, match="must be at most 8"):
         episodes(np.eye(8)[labels], labels, ways=9, shots=1)
+
+
+@pytest.mark.parametrize(("name", "rest"), [("lora", "adapters"), ("bitfit", "biases")])
+def test_the_head_has_the_first_phase_for_itself(backbone, rows, name, rest) -> None:
+    keras = backend.import_keras()
+    model = kptk.finetune(name, backbone, num_classes=3, head_share=0.5)
+    head, others = model.phases()
+    assert [phase.name for phase in (head, others)] == ["head", rest]
+    assert {v.path for v in head.weights} == HEAD
+    assert {v.path for v in others.weights} > HEAD
+    assert [phase.name for phase in kptk.finetune(name, backbone, num_classes=3, head_share=0).phases()] == [rest]
+    model.compile(keras.optimizers.Adam(1e-2))
+    before = {v.path: keras.ops.convert_to_numpy(v.value).copy() for v in model.weights}
+    trained = model.begin(head)
+    trained.fit(model.cached_features(rows[0]), rows[1], epochs=1, verbose=0)
+    moved = {v.path for v in model.weights if not np.array_equal(before[v.path], keras.ops.convert_to_numpy(v.value))}
+    assert {path for path in moved if "seed_generator" not in path} == HEAD
