@@ -221,7 +221,6 @@ BAD = [
     ("finetune --resume {run} --epochs 3", "Leave out: --epochs"),
     ("evaluate {run} --data {unseen}", "class 'dog' was not among the 3 classes"),
     ("evaluate {run} --data {flat}", "needs a class for each row"),
-    ("evaluate {b} --data {d}", "is not a fine-tuned model of kptk"),
     ("predict {run} --data {d} -o {out}.txt", "must end with .csv"),
     ("predict {b} --data {d} -o {out}.csv", "is not a fine-tuned model of kptk"),
     ("predict {run} --data {other} -o {out}.csv", "the model takes rows of 8 x 8 x 1"),

@@ -197,7 +197,7 @@ def test_killed_and_gone_on_with(
 
 
 def test_ctrl_c_stops_everything_and_keeps_what_is_done(data: str, tmp_path: Path, log: Path, monkeypatch) -> None:
-    monkeypatch.setenv("FAKE_SECONDS", "0.5")
+    monkeypatch.setenv("FAKE_SECONDS", "3")
     process = begin(data, tmp_path / "out", "--jobs", "2")
     wait_for(tmp_path / "out/cells.jsonl", 2)
     process.send_signal(signal.SIGINT)

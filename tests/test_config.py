@@ -112,7 +112,7 @@ def test_table_round_trips(plugins) -> None:
         ("batch_norm=maybe", "true or false"),
         ("stem=small", "no part of this run has an option 'stem'"),
         ("train.epochs=2.5", "an integer"),
-        ("schedule=triangle", "'cosine', 'constant'"),
+        ("schedule=triangle", "'cosine', 'linear', 'constant'"),
     ],
 )
 def test_wrong_settings_are_refused(plugins, setting, part_of_message) -> None:

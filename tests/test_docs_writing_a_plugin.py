@@ -82,6 +82,6 @@ def test_every_group_of_checks_is_described() -> None:
         "strategies",
         "tasks",
         "data sets",
-        "recipes",
+        "recipes, comparisons",
     ):
         assert f"\n| {word} | " in GUIDE

@@ -81,6 +81,12 @@ FAILS = {
         "turnsnames": ("saves_and_loads",),
         "deaftask": ("fit_learns",),
     },
+    "command": {
+        "no_command": ("target_is_a_command",),
+        "silent": ("every_argument_has_help",),
+        "heavy": ("help_imports_nothing_heavy",),
+    },
+    "comparison": {"unknown_arm": ("arms_fit_together",)},
     "recipe": {
         "part_is_missing": ("parts_fit_together",),
         "setting_is_unknown": ("settings_are_known",),
@@ -100,6 +106,8 @@ GOOD = {
     "dataset": "good_rows",
     "strategy": "goodway",
     "task": "goodtask",
+    "command": "goodcommand",
+    "comparison": "good",
     "recipe": "good",
 }
 

@@ -54,12 +54,12 @@ def backbone(name: str, input_shape: tuple[int, ...], **options: Any) -> keras.M
     return build_backbone(Part(offer, values), tuple(input_shape))
 
 
-def preprocessor(name: str, *, views: int = 2, seed: int | None = None, **options: Any) -> Preprocessor:
+def preprocessor(name: str, *, views: int | None = None, seed: int | None = None, **options: Any) -> Preprocessor:
     """Build a preprocessor that a plugin offers.
 
     Args:
         name: short name or full id, see ``kptk list preprocessors``.
-        views: how many views of each example to make.
+        views: how many views of each example to make; as many as it always makes, or 2, if None.
         seed: of its random numbers; None draws one.
         **options: its options, see ``kptk show NAME``.
 
@@ -70,7 +70,8 @@ def preprocessor(name: str, *, views: int = 2, seed: int | None = None, **option
     """
     backend.import_keras()
     offer = Plugins().find("preprocessor", name)
-    built: Preprocessor = load_target(offer)(views=views, seed=seed, **_checked(offer, options))  # type: ignore[operator]
+    count = (offer.spec.views or 2) if views is None else views
+    built: Preprocessor = load_target(offer)(views=count, seed=seed, **_checked(offer, options))  # type: ignore[operator]
     return built
 
 

@@ -128,7 +128,7 @@ def corrupt(images: Images, name: str, severity: int, *, seed: int = 0) -> Image
     Example:
         >>> import numpy as np
         >>> grey = np.full((1, 8, 8, 1), 0.5, "float32")
-        >>> float(corrupt(grey, "brightness", 3).max().round(2))
+        >>> round(float(corrupt(grey, "brightness", 3).max()), 2)
         0.65
     """
     level = LEVELS[name][min(images.shape[1:3]) >= SMALL][severity - 1]

@@ -36,7 +36,7 @@ class MLM(Pretrainer):
         UsageError: if the backbone has no token stages, or the preprocessor no vocabulary.
 
     Example:
-        >>> import keras, kptk
+        >>> import keras, kptk, numpy as np
         >>> texts = ["the cat sat on the mat", "the dog sat on the log"] * 16
         >>> layer = kptk.preprocessor("text_tokens", views=1, vocabulary=60, length=16, examples="texts")
         >>> layer.fit(kptk.data.ArraySource(np.array(texts, dtype=object), inputs="text"))

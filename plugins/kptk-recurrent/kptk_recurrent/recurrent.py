@@ -17,6 +17,7 @@ class Recurrent(RecurrentPretrainer):
     where a label at the end would have to reach back over the whole sequence at once.
 
     Example:
+        >>> import kptk
         >>> model = Recurrent(kptk.backbone("lstm", input_shape=(64,), vocabulary=1000))
 
     References:

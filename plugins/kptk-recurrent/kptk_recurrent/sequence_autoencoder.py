@@ -25,6 +25,7 @@ class SequenceAutoencoder(RecurrentPretrainer):
         **kwargs: passed to `keras.Model`.
 
     Example:
+        >>> import kptk
         >>> model = SequenceAutoencoder(kptk.backbone("lstm", input_shape=(64,), vocabulary=1000))
 
     References:

@@ -73,7 +73,7 @@ class TextRows(Source):
         >>> from kptk_text.home_intents import home_intents
         >>> source = home_intents()
         >>> len(source), source.read(np.array([0]))[0]
-        (4503, 'after 27 seconds open the garage door')
+        (4503, 'add 36-hours 68-minute to timer')
     """
 
     inputs = "text"

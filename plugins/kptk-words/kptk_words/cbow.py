@@ -29,6 +29,7 @@ class CBOW(WordPretrainer):
         **kwargs: passed to `keras.Model`.
 
     Example:
+        >>> import kptk
         >>> backbone = kptk.backbone("word_vectors", input_shape=(512,), vocabulary=1000)
         >>> model = CBOW(backbone, window=5, negatives=5)
 

@@ -19,7 +19,9 @@ def compact(ids: Tensor, keep: Tensor, length: int) -> Tensor:
         Shape ``(batch, length)``.
 
     Example:
-        >>> compact(ops.array([[5, 6, 7]]), ops.array([[True, False, True]]), 3)  # [[5, 7, 0]]
+        >>> kept = compact(ops.array([[5, 6, 7]]), ops.array([[True, False, True]]), 3)
+        >>> ops.convert_to_numpy(kept).tolist()
+        [[5, 7, 0]]
     """
     batch = ops.shape(ids)[0]
     place = ops.cumsum(ops.cast(keep, "int32"), axis=1) - 1

@@ -43,7 +43,8 @@ def glove_cost(scores: Tensor, x: Tensor, x_max: float = 100.0, alpha: float = 0
         Shape ``(pairs,)``.
 
     Example:
-        >>> glove_cost(ops.array([0.0]), ops.array([100.0]))  # ln(100) squared: 21.2
+        >>> round(float(glove_cost(ops.array([0.0]), ops.array([100.0]))[0]), 1)  # ln(100) squared
+        21.2
 
     References:
         https://aclanthology.org/D14-1162/, equation 8
@@ -66,6 +67,7 @@ class GloVe(Pretrainer):
         **kwargs: passed to `keras.Model`.
 
     Example:
+        >>> import kptk
         >>> backbone = kptk.backbone("word_vectors", input_shape=(256,), vocabulary=1000)
         >>> model = GloVe(backbone, x_max=10.0)
 

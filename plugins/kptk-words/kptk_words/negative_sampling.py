@@ -61,7 +61,8 @@ def negative_sampling_loss(
         A scalar.
 
     Example:
-        >>> negative_sampling_loss(ops.zeros(1), ops.ones(1), ops.zeros(5), ops.ones(5))  # 6 ln 2
+        >>> round(float(negative_sampling_loss(ops.zeros(1), ops.ones(1), ops.zeros(5), ops.ones(5))), 3)  # 6 ln 2
+        4.159
 
     References:
         https://arxiv.org/abs/1310.4546, equation 4

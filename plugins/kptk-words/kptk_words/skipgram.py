@@ -27,6 +27,7 @@ class SkipGram(WordPretrainer):
         **kwargs: passed to `keras.Model`.
 
     Example:
+        >>> import kptk
         >>> backbone = kptk.backbone("word_vectors", input_shape=(512,), vocabulary=1000)
         >>> model = SkipGram(backbone, window=5, negatives=5)
 

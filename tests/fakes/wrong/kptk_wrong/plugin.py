@@ -2,6 +2,8 @@
 
 from kptk import (
     BackboneSpec,
+    CommandSpec,
+    ComparisonSpec,
     DatasetSpec,
     ObjectiveSpec,
     Option,
@@ -112,3 +114,19 @@ def kptk_recipes():
     yield RecipeSpec(name="good", summary="A recipe.", settings=settings, **parts)
     yield RecipeSpec(name="part_is_missing", summary="A recipe.", **parts | {"backbone": "wrong/none"})
     yield RecipeSpec(name="setting_is_unknown", summary="A recipe.", settings={"objective.scael": 2.0}, **parts)
+
+
+@hookimpl
+def kptk_commands():
+    for name in ("goodcommand", "no_command", "silent", "heavy"):
+        module = "heavy_command" if name == "heavy" else "commands"
+        yield CommandSpec(name=name, target=f"kptk_wrong.{module}:{name}", summary="A command.")
+
+
+@hookimpl
+def kptk_comparisons():
+    arms = {"objective": {"objective": "contrastive/contrastive"}, "scratch": {"objective": "scratch"}}
+    for name, some in (("good", arms), ("unknown_arm", arms | {"objective": {"objective": "wrong/nothing"}})):
+        yield ComparisonSpec(
+            name=name, summary="Compares.", arms=some, objective="contrastive/contrastive", data="vision/mnist10k"
+        )
