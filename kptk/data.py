@@ -158,7 +158,7 @@ class ArraySource(Source):
         labels = f", {len(self.class_names)} classes" if self.labels is not None else ", no labels"
         if self.targets is not None:
             labels = f", targets of {' x '.join(map(str, self.targets.shape[1:])) or 'one number'}"
-        shape = " x ".join(map(str, self.row_shape))
+        shape = " x ".join(map(str, self.row_shape)) or "one value"
         return f"{self.name}: {len(self):,} rows of {shape}{labels}"
 
     def holdout(self) -> Source | None:

@@ -62,7 +62,7 @@ def test_a_fine_tuned_model_holds_its_preprocessor(run: Path, tmp_path: Path) ->
     request = Request(recipe=str(run), names={"task": "classification"}, data="vowels")
     result = FineTune(resolve_finetune(Plugins(), request), Plugins()).start(tmp_path / "tuned")
     other = tmp_path / "other.letters"
-    other.write_text("aeae\tv\nbcbc\tc\n")
+    other.write_text("aeiouaei\tv\nbcdfgbcd\tc\n")
     kptk.predict(str(result.folder), str(other), str(tmp_path / "out.csv"))
     lines = (tmp_path / "out.csv").read_text().splitlines()
     assert "vowels" in lines[1] and "consonants" in lines[2]
