@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from kptk.cli.main import cli
-from kptk.doctor.check import check
-from kptk.doctor.duplicates import difference_hash, identical, near, shared
+from kptk.datacheck.check import check
+from kptk.datacheck.duplicates import difference_hash, identical, near, shared
 from kptk.plugins import Plugins
 
 
@@ -119,7 +119,7 @@ def test_exit_codes_json_and_page(tmp_path: Path) -> None:
 
 
 def test_a_page_escapes_what_the_data_says(tmp_path: Path) -> None:
-    from kptk.doctor.page import render
+    from kptk.datacheck.page import render
 
     path = table(tmp_path / "t.csv", a=["<script>alert(1)</script>", "b"] * 20, **{"<b>n</b>": list(range(40))})
     text = render(check(Plugins(), path))

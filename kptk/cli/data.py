@@ -79,14 +79,14 @@ def check(path: str, test: str, limit: int, html: str, inputs: str, options: tup
 
     Exit code 0: pass, or warnings only. 1: something has to be mended. 2: the data cannot be opened.
     """
-    from kptk.doctor.check import check as look
-    from kptk.doctor.findings import FAIL
+    from kptk.datacheck.check import check as look
+    from kptk.datacheck.findings import FAIL
 
     if html and not Path(html).absolute().parent.is_dir():
         raise UsageError(f"no folder {Path(html).absolute().parent} to write {Path(html).name} to. Make it first.")
     report = look(Plugins(), path, test=test, inputs=inputs, limit=limit, options=parsed(options))
     if html:
-        from kptk.doctor.page import render
+        from kptk.datacheck.page import render
 
         try:
             Path(html).write_text(render(report), encoding="utf-8", errors="replace")
@@ -101,7 +101,7 @@ def check(path: str, test: str, limit: int, html: str, inputs: str, options: tup
 
 
 def _say(report: Any, html: str) -> None:
-    from kptk.doctor.page import described
+    from kptk.datacheck.page import described
 
     click.echo(report.data)
     if report.looked < report.rows:
@@ -142,7 +142,7 @@ def sample(path: str, count: int, seed: int, out: str, inputs: str, options: tup
     """Show some rows, drawn at random: cells of a table, texts, or a picture of images."""
     import numpy as np
 
-    from kptk.doctor.check import open_data
+    from kptk.datacheck.check import open_data
 
     source = open_data(Plugins(), path, inputs, parsed(options))
     rows = np.sort(np.random.default_rng(seed).choice(len(source), min(count, len(source)), replace=False))
@@ -179,7 +179,7 @@ def _cell(cell: Any) -> str:
 
 
 def _picture(out: Path, batch: Any, rows: Any, labels: list[str], source: Any) -> None:
-    from kptk.doctor.images import name, pixels
+    from kptk.datacheck.images import name, pixels
     from kptk.training.pictures import grid
 
     if out.suffix.lower() != ".png":
@@ -208,7 +208,7 @@ def compare_preprocessing(
     cost, the test score with its 95 % interval, and what planted outliers cost.
     """
     from kptk.cli.views import check_target
-    from kptk.doctor.check import open_data
+    from kptk.datacheck.check import open_data
 
     check_target(Path(out))
     plugins = Plugins()

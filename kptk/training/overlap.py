@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kptk.data import Source
 from kptk.errors import KptkError
@@ -65,21 +66,30 @@ class Overlap:
         return said
 
 
+def hashes_of(batch: NDArray[Any]) -> list[bytes]:
+    """A hash of the content of each row of an array.
+
+    Args:
+        batch: rows of any kind; the same content in another type counts as another row.
+    """
+    head = f"{batch.dtype.str}{batch.shape[1:]}".encode()
+    found = []
+    for row in batch:
+        content = np.ascontiguousarray(row)
+        data = content.tobytes() if batch.dtype != object else repr(np.asarray(row).tolist()).encode()
+        found.append(hashlib.blake2b(data, digest_size=16, key=head[:64]).digest())
+    return found
+
+
 def row_hashes(source: Source) -> list[bytes]:
-    """A hash of each row's content.
+    """A hash of the content of each row of a source.
 
     Args:
         source: rows of any kind.
     """
-    found = []
-    for start in range(0, len(source), BATCH):
-        batch = np.asarray(source.read(np.arange(start, min(start + BATCH, len(source)))))
-        head = f"{batch.dtype.str}{batch.shape[1:]}".encode()
-        plain = batch.dtype != object
-        for row in batch:
-            content = np.ascontiguousarray(row).tobytes() if plain else repr(np.asarray(row).tolist()).encode()
-            found.append(hashlib.blake2b(content, digest_size=16, key=head[:64]).digest())
-    return found
+    starts = range(0, len(source), BATCH)
+    batches = (np.asarray(source.read(np.arange(start, min(start + BATCH, len(source))))) for start in starts)
+    return [found for batch in batches for found in hashes_of(batch)]
 
 
 def overlap(train: Source, test: Source, pretraining: Callable[[], Source] | None) -> Overlap:

@@ -16,6 +16,7 @@ from kptk.errors import InputError
 from kptk.plugins import Plugins
 from kptk.training.assemble import open_source
 from kptk.training.experiment import ALL, Draw, draw
+from kptk.training.overlap import hashes_of
 
 Array = NDArray[Any]
 TEST_SHARE = 0.3
@@ -212,14 +213,8 @@ def duplicates(rows: Array, others: Iterable[Array]) -> int:
         rows: rows, such as test rows.
         others: arrays of rows, such as those of pre-training.
     """
-    seen = {_digest(row) for part in others for row in part}
-    return sum(_digest(row) in seen for row in rows)
-
-
-def _digest(row: Any) -> bytes:
-    content = np.ascontiguousarray(row)
-    data = content.tobytes() if content.dtype != object else repr(content.tolist()).encode()
-    return hashlib.blake2b(data, digest_size=16).digest()
+    seen = {found for part in others for found in hashes_of(part)}
+    return sum(found in seen for found in hashes_of(rows))
 
 
 def overlaps(config: ComparisonConfig, table: Table, plugins: Plugins) -> list[str]:

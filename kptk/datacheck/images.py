@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptk.data import Source
-from kptk.doctor.duplicates import difference_hash, identical, near, shared
-from kptk.doctor.findings import Report
+from kptk.datacheck.duplicates import difference_hash, identical, near, shared
+from kptk.datacheck.findings import Report
 
 BLOCK = 256
 SHOWN = 24

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kptk.data import Source
-from kptk.doctor.findings import Report
+from kptk.datacheck.findings import Report
 
 FEW = 10
 """Rows of a class below which little can be learned or tested."""

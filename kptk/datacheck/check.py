@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from kptk.data import Source
-from kptk.doctor.findings import Report
-from kptk.doctor.images import check_images
-from kptk.doctor.labels import check_labels
-from kptk.doctor.tables import check_table
-from kptk.doctor.texts import check_texts
+from kptk.datacheck.findings import Report
+from kptk.datacheck.images import check_images
+from kptk.datacheck.labels import check_labels
+from kptk.datacheck.tables import check_table
+from kptk.datacheck.texts import check_texts
 from kptk.errors import InputError, KptkError
 from kptk.plugins import Plugins
 from kptk.training.assemble import open_named

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from kptk import __version__
-from kptk.doctor.findings import FAIL, PASS, Report
-from kptk.doctor.images import pixels
+from kptk.datacheck.findings import FAIL, PASS, Report
+from kptk.datacheck.images import pixels
 from kptk.training.pictures import data_uri, picture
 
 WORDS = {

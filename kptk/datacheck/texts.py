@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptk.data import Source
-from kptk.doctor.duplicates import identical, shared
-from kptk.doctor.findings import Report
+from kptk.datacheck.duplicates import identical, shared
+from kptk.datacheck.findings import Report
 
 BLOCK = 1024
 BINS = 24

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from kptk.columns import CATEGORY, DATE, FLAG, NUMBER, TEXT, Column
 from kptk.data import Source
-from kptk.doctor.duplicates import identical, shared
-from kptk.doctor.findings import Report
+from kptk.datacheck.duplicates import identical, shared
+from kptk.datacheck.findings import Report
 
 BLOCK = 8192
 BINS = 24
