@@ -202,7 +202,9 @@ class Pretrainer(keras.Model, abc.ABC):
         if training:
             self.update_state(y_pred)
         # Overriding compute_loss bypasses Keras' own scaling for a TensorFlow strategy with several replicas.
-        return loss / replicas if (replicas := backend.replicas()) > 1 else loss
+        # (No walrus in what TensorFlow traces: AutoGraph cannot read one, and says so at length.)
+        replicas = backend.replicas()
+        return loss / replicas if replicas > 1 else loss
 
     @property
     def clocks(self) -> list[Clock]:
