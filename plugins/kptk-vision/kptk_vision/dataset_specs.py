@@ -120,3 +120,21 @@ def datasets() -> Iterator[DatasetSpec]:
         reads=(".npz", ".npy"),
         since="0.1.0",
     )
+    yield DatasetSpec(
+        name="image_hdf5",
+        target="kptk_vision.image_hdf5:image_hdf5",
+        summary="Images in an HDF5 file, read row by row.",
+        options=(
+            Option(name="x", type=str, default="", help="Data set of the images; by default x, x_train or images."),
+            Option(
+                name="y",
+                type=str,
+                default="",
+                help="Data set of the labels; by default y, y_train or labels; - for none.",
+            ),
+            _READER[2],
+        ),
+        labels=True,
+        reads=(".h5", ".hdf5"),
+        since="0.2.0",
+    )

@@ -80,7 +80,7 @@ def read_file(path: str | Path) -> bytes:
         Unreadable: if it cannot be read.
     """
     try:
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > LARGEST:
                 raise Unreadable(f"too large: {size / 1e9:.1f} GB")
