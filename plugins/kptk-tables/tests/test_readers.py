@@ -188,7 +188,7 @@ def test_many_different_names_are_a_text_and_no_classes(tmp_path: Path) -> None:
     source = table_file(path)
     assert source.columns[0].kind == "text"
     assert "more than 10,000 different values" in source.columns[0].note
-    with pytest.raises(InputError, match="'id' has 12,000 different values in 12,000 rows"):
+    with pytest.raises(InputError, match="'id' has more than 10,000 different values in 12,000 rows"):
         table_file(path, label="id")
     with pytest.raises(InputError, match="too many for categories"):
         table_file(path, types="id:category")
@@ -215,6 +215,16 @@ def test_numbers_as_labels_are_targets_and_few_are_classes_too(tmp_path: Path) -
     prices = table_file(write(tmp_path, "a,y\n1,10.5\n2,9.25\n3,10\n"), label="y")
     assert prices.labels is None
     assert prices.targets.tolist() == [10.5, 9.25, 10.0]
+
+
+@pytest.mark.parametrize("count", [30, 12_000])
+def test_a_label_among_numbers_that_is_none_is_refused(tmp_path: Path, count: int) -> None:
+    text = "a,y\n" + "".join(f"{row},{row}.5\n" for row in range(count))
+    source = table_file(write(tmp_path, text + "1,\n"), label="y")
+    assert source.targets[:2].tolist() == [0.5, 1.5]
+    assert np.isnan(source.targets[-1])
+    with pytest.raises(InputError, match="label column 'y' holds numbers and 'many', which is none"):
+        table_file(write(tmp_path, text + "1,many\n"), label="y")
 
 
 def test_a_column_divides_train_and_test(tmp_path: Path) -> None:

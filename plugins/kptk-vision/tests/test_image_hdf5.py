@@ -29,7 +29,7 @@ def test_rows_come_in_the_order_asked_for(tmp_path) -> None:
 
 
 def test_names_of_data_sets_and_the_test_part(tmp_path) -> None:
-    path = written(tmp_path, **{"x_train": X[:4], "y_train": np.arange(4) % 2, "x_test": X[4:], "y_test": np.arange(2)})
+    path = written(tmp_path, x_train=X[:4], y_train=np.arange(4) % 2, x_test=X[4:], y_test=np.arange(2))
     source = image_hdf5(path)
     assert (len(source), len(source.holdout())) == (4, 2)
     np.testing.assert_array_equal(source.holdout().read(np.array([1])), X[5:])
