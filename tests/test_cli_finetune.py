@@ -306,7 +306,7 @@ def assert_same_end(out, whole) -> None:
     assert [ends[0][key] for key in keys] == [ends[1][key] for key in keys]
     logs = [
         [
-            {k: v for k, v in json.loads(line).items() if k not in ("seconds", "images_per_second")}
+            {k: v for k, v in json.loads(line).items() if k not in ("seconds", "images_per_second", "waited")}
             for line in (folder / "metrics.jsonl").read_text().splitlines()
         ]
         for folder in (out, whole)

@@ -137,8 +137,9 @@ def _found(path: str, file: Any, wanted: str, usual: tuple[str, ...], option: st
         raise InputError(f"{path}: say which data set holds the images: -o data.{option}=NAME. It holds: {listed}.")
     if name not in held:
         outside = " It is a link to another file, which is not followed." if name in file else ""
+        hint = did_you_mean(name, held)
         raise InputError(
-            f"{path} has no data set '{name}' (-o data.{option}=).{outside} It holds: {listed}. {did_you_mean(name, held)}".strip()
+            f"{path} has no data set '{name}' (-o data.{option}=).{outside} It holds: {listed}. {hint}".strip()
         )
     if held[name].external or held[name].is_virtual:
         raise InputError(
