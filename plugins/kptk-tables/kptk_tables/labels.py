@@ -17,13 +17,14 @@ MOST_NUMBERED = 50
 """A column of whole numbers with at most so many different ones may be classes; with more it is numbers only."""
 
 
-def number_labels(source: TableSource, label: str, cells: Coded) -> None:
+def number_labels(source: TableSource, label: str, cells: Coded, *, learn: bool = True) -> None:
     """Give a table its labels: class numbers where the column has few values, numbers where it holds numbers.
 
     Args:
         source: the table, changed in place.
         label: name of the column.
         cells: of that column.
+        learn: whether a model is to learn from them; rows to predict for may have no label, or all the same one.
 
     Raises:
         InputError: if there is nothing to tell apart, or the column is neither classes nor numbers.
@@ -41,9 +42,11 @@ def number_labels(source: TableSource, label: str, cells: Coded) -> None:
     counts = np.bincount(codes[codes >= 0], minlength=len(cells.names))
     used = np.flatnonzero(counts)
     names = [cells.names[place] for place in used.tolist()]
+    if not names and not learn:
+        return
     if not names:
         raise InputError(f"{source.name}: every cell of the label column '{label}' is missing.")
-    if len(names) == 1:
+    if len(names) == 1 and learn:
         raise InputError(
             f"{source.name}: the label column '{label}' is '{names[0]}' in all {int(counts.sum()):,} rows that have one, so "
             "there is nothing to tell apart. Name another column: -o data.label=COLUMN"

@@ -52,8 +52,8 @@ def table_file(
         decimal: decimal mark of numbers in a text file, ``"point"`` or ``"comma"``.
         missing: cells that mean that nothing is known, beside the usual ones (empty, ``NA``, ``?``, ``null``, ``None``,
             ``NaN``), with commas between.
-        absent: what to do with a column that another option names and the table lacks: ``"error"``, or ``"ignore"``, with
-            which a model's own options are used to read other tables.
+        absent: what to do with a column that another option names and the table lacks, and with a label that is the same in
+            all rows: ``"error"``, or ``"ignore"``, with which a model's own options are used to read other tables.
         on_bad_input: ``"error"`` refuses a table with a bad row, ``"skip"`` leaves such rows out and lists them.
 
     Returns:
@@ -116,7 +116,7 @@ def table_file(
         problems.listed,
     )
     if label:
-        number_labels(source, label, coded[label])
+        number_labels(source, label, coded[label], learn=absent == "error")
     else:
         source.remarks = (
             "No column is the label, so every column is an input. If one of them is to be predicted later, keep it out: "

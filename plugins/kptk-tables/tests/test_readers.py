@@ -207,6 +207,14 @@ def test_labels_keep_their_names_and_may_be_missing(tmp_path: Path) -> None:
     assert kinds(source) == {"a": "number"}
 
 
+def test_rows_to_predict_for_may_have_one_label_or_none(tmp_path: Path) -> None:
+    one = table_file(write(tmp_path, "a,y\n1,no\n2,no\n"), label="y", absent="ignore")
+    assert (one.class_names, one.labels.tolist()) == (("no",), [0, 0])
+    none = table_file(write(tmp_path, "a,y\n1,\n2,\n"), label="y", absent="ignore")
+    assert none.labels is None
+    assert kinds(none) == {"a": "number"}
+
+
 def test_numbers_as_labels_are_targets_and_few_are_classes_too(tmp_path: Path) -> None:
     grades = table_file(write(tmp_path, "a,y\n1,10\n2,9\n3,10\n"), label="y")
     assert grades.class_names == ("9", "10")

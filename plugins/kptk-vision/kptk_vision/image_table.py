@@ -71,7 +71,8 @@ def image_table(
         split: name of a column that says train, validation or test for each row.
         delimiter: between the cells of a CSV file, one character or its name; ``"auto"`` looks at the header.
         encoding: of a text file.
-        absent: what to do with a label or split column that the table lacks: ``"error"`` or ``"ignore"``.
+        absent: what to do with a label or split column that the table lacks, or in which all rows are alike: ``"error"``, or
+            ``"ignore"``, with which a model's own options are used to read other tables.
         image_size: side in pixels; 0 keeps the files' own size if they agree and are at most 224, else 64.
         channels: 1 for grey, 3 for colour, 0 for grey if all files are grey, else colour.
         on_bad_input: ``"error"`` refuses a row without a readable image, ``"skip"`` leaves such rows out and lists them.
@@ -115,7 +116,8 @@ def image_table(
         meaning=_meaning(cells),
     )
     if "label" in cells and wanted:
-        _give_labels(source, path, wanted["label"], [cells["label"][row] for row in source.rows.tolist()])
+        own = [cells["label"][row] for row in source.rows.tolist()]
+        _give_labels(source, path, wanted["label"], own, learn=absent == "error")
     if "split" not in cells or not wanted:
         return source
     return divided(source, [_part(path, wanted["split"], cells["split"][row]) for row in source.rows.tolist()])
@@ -176,12 +178,17 @@ def _part(path: str, column: str, cell: str) -> str:
     return part
 
 
-def _give_labels(source: ImageRows, path: str, column: str, cells: list[str]) -> None:
-    """Classes where the column has few values, numbers where it holds fractions or many numbers."""
+def _give_labels(source: ImageRows, path: str, column: str, cells: list[str], *, learn: bool) -> None:
+    """Classes where the column has few values, numbers where it holds fractions or many numbers.
+
+    Rows that a model is only to predict for (not `learn`) may have no label, or all the same one.
+    """
     known = sorted({cell for cell in cells if cell})
+    if not known and not learn:
+        return
     if not known:
         raise InputError(f"{path}: every cell of the label column '{column}' is empty.")
-    if len(known) == 1:
+    if len(known) == 1 and learn:
         raise InputError(
             f"{path}: the label column '{column}' is '{known[0]}' in every row that has a label, so there is nothing to tell "
             "apart. Name another column: -o data.label=COLUMN"
