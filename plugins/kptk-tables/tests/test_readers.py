@@ -162,6 +162,13 @@ REFUSED = [
     ("delimiter", "a;b\n1;2\n", {"delimiter": ","}, "Say another delimiter: -o data.delimiter=semicolon"),
     ("thousands", 'a\n"1,234"\n"5,678"\n', {}, r"row 1, column 'a': '1,234' is a number written as text"),
     ("currency", "a,b\n$12.50,1\n$3,2\n", {}, r"row 1, column 'a': '\$12.50' is a number written as text"),
+    ("dates", "a,b\n,1\n31.12.2020,1\n01.02.2021,2\n", {}, r"row 2, column 'a': '31\.12\.2020' is a date of which day"),
+    (
+        "US dates",
+        "a\n2/3/20\n4/5/2021\n",
+        {},
+        "Write it as 2026-11-30, or take it for a name: -o data.types=a:category",
+    ),
     ("comma", "a;b\n1,5;1\n2,5;2\n", {}, "data.decimal=comma"),
     ("one label", "a,y\n1,no\n2,no\n", {"label": "y"}, "label column 'y' is 'no' in all 2 rows"),
     ("no label", "a,y\n1,\n2,\n", {"label": "y"}, "every cell of the label column 'y' is missing"),
