@@ -13,6 +13,7 @@ from kptk_vision.decode import SUFFIXES
 from kptk_vision.image_archive import ENDINGS, open_archives
 from kptk_vision.image_rows import image_rows
 from kptk_vision.names import Names
+from kptk_vision.saved_dataset import is_saved_dataset, saved_dataset
 from kptk_vision.store import FolderStore
 
 
@@ -22,7 +23,7 @@ def image_folder(path: str, *, image_size: int = 0, channels: int = 0, on_bad_in
     Every file is decoded once before training, so that a broken one is known at the start and not hours later. If all
     images lie in sub-folders and there are several, the first sub-folder of each is its class; sub-folders train, test and
     validation are parts, with the class folders in them. A folder without images that holds archives is read as what is
-    in them.
+    in them; one that `save_to_disk` of Hugging Face's datasets wrote, as its images and class labels.
 
     Args:
         path: the folder.
@@ -37,6 +38,8 @@ def image_folder(path: str, *, image_size: int = 0, channels: int = 0, on_bad_in
         InputError: if there is no image, or an unreadable one.
     """
     root = Path(path)
+    if is_saved_dataset(root):
+        return saved_dataset(root, image_size, channels, on_bad_input)
     bad: list[BadInput] = []
     names = Names(files_below(root, tuple(SUFFIXES), bad))
     archives = [root / name for name in files_below(root, ENDINGS, [])]
@@ -44,6 +47,11 @@ def image_folder(path: str, *, image_size: int = 0, channels: int = 0, on_bad_in
         raise InputError(f"{bad[0].path}: {bad[0].reason}. Mend it, or leave it out: --on-bad-input skip")
     if not names and archives:
         return open_archives(archives, str(root), image_size, channels, on_bad_input)
+    if not names and (root / "features.json").is_file():
+        raise InputError(
+            f"{root} is a folder of TensorFlow Datasets, whose records kptk does not read. Write the images out: pip install "
+            "tensorflow-datasets, then tfds.builder_from_directory(PATH).as_dataset(), or np.savez('images.npz', x=..., y=...)"
+        )
     if not names:
         others = sum(1 for _ in files_below(root, ("",), []))
         raise InputError(
