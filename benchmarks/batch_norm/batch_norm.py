@@ -19,6 +19,7 @@ moved (effective smoothness), each a mean over steps. Seeds 0-4; the interval is
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from pathlib import Path
@@ -86,40 +87,45 @@ CASES = {"perceptron on breast_cancer": (perceptron, breast_cancer), "example CN
 loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
-def trained(build, data: tuple, batch_norm: bool, rate: float, seed: int, watch: bool) -> dict:
-    (x, y), (x_test, y_test) = data
-    keras.utils.set_random_seed(seed)
-    model = build(x.shape[1:], int(y.max()) + 1, batch_norm)
-    optimizer = keras.optimizers.SGD(rate)
-    optimizer.build(model.trainable_variables)
+class Trainer:
+    """One network with its compiled steps, which every seed and learning rate uses again."""
 
-    @tf.function(reduce_retracing=True)
-    def gradients(rows, labels):
+    def __init__(self, build, data: tuple, batch_norm: bool) -> None:
+        (self.x, self.y), (self.x_test, self.y_test) = data
+        self.fresh = lambda: build(self.x.shape[1:], int(self.y.max()) + 1, batch_norm)
+        self.model = self.fresh()
+        self.optimizer = keras.optimizers.SGD(0.1)
+        self.optimizer.build(self.model.trainable_variables)
+        self.gradients, self.step = tf.function(self._gradients), tf.function(self._step)
+
+    def _gradients(self, rows, labels):
         with tf.GradientTape() as tape:
-            loss = loss_of(labels, model(rows, training=True))
-        return loss, tape.gradient(loss, model.trainable_variables)
+            loss = loss_of(labels, self.model(rows, training=True))
+        return loss, tape.gradient(loss, self.model.trainable_variables)
 
-    @tf.function(reduce_retracing=True)
-    def step(rows, labels):
-        loss, found = gradients(rows, labels)
-        optimizer.apply(found, model.trainable_variables)
+    def _step(self, rows, labels):
+        loss, found = self._gradients(rows, labels)
+        self.optimizer.apply(found, self.model.trainable_variables)
         return loss
 
-    rng = np.random.default_rng([seed, 5])
-    losses, smooth = [], []
-    for number in range(STEPS):
-        rows = rng.choice(len(x), BATCH, replace=False)
-        batch = tf.constant(x[rows]), tf.constant(y[rows])
-        if watch and number % EVERY == 0:
-            smooth.append(along(model, gradients, batch))
-        losses.append(float(step(*batch)))
-    logits = keras.ops.convert_to_numpy(model(x_test, training=False))
-    figures = {"accuracy": float((logits.argmax(1) == y_test).mean()), "loss": losses[-1]}
-    if not np.isfinite(losses[-1]):
-        figures["accuracy"] = float((y_test == 0).mean())  # what argmax of NaN says
-    if watch:
-        figures |= {name: float(np.mean([one[name] for one in smooth])) for name in smooth[0]}
-    return figures
+    def train(self, rate: float, seed: int, *, watch: bool) -> dict[str, float]:
+        keras.utils.set_random_seed(seed)
+        self.model.set_weights(self.fresh().get_weights())
+        self.optimizer.learning_rate = rate
+        rng = np.random.default_rng([seed, 5])
+        loss, smooth = float("nan"), []
+        for number in range(STEPS):
+            rows = rng.choice(len(self.x), BATCH, replace=False)
+            batch = tf.constant(self.x[rows]), tf.constant(self.y[rows])
+            if watch and number % EVERY == 0:
+                smooth.append(along(self.model, self.gradients, batch))
+            loss = float(self.step(*batch))
+        logits = keras.ops.convert_to_numpy(self.model(self.x_test, training=False))
+        # Where the loss is no number, argmax says class 0 of every row.
+        figures = {"accuracy": float((np.nan_to_num(logits).argmax(1) == self.y_test).mean()), "loss": loss}
+        if watch:
+            figures |= {name: float(np.mean([one[name] for one in smooth])) for name in smooth[0]}
+        return figures
 
 
 def along(model: keras.Model, gradients, batch: tuple) -> dict[str, float]:
@@ -159,21 +165,20 @@ def measure(seeds: int, kept: Path) -> list[dict]:
     known = {(cell["case"], cell["batch_norm"], cell["rate"], cell["seed"]) for cell in done}
     for case, (build, load) in CASES.items():
         data = load()
-        for seed in range(seeds):
-            for rate in RATES:
-                for batch_norm in (False, True):
-                    if (case, batch_norm, rate, seed) in known:
-                        continue
-                    begin = time.perf_counter()
-                    figures = trained(build, data, batch_norm, rate, seed, watch=rate == WATCHED_RATE)
-                    cell = {"case": case, "batch_norm": batch_norm, "rate": rate, "seed": seed, **figures}
-                    done.append(cell)
-                    with kept.open("a") as file:
-                        file.write(json.dumps(cell) + "\n")
-                    print(
-                        f"{case} seed {seed} rate {rate} bn {batch_norm}: {time.perf_counter() - begin:.1f} s",
-                        flush=True,
-                    )
+        for batch_norm in (False, True):
+            trainer = Trainer(build, data, batch_norm)
+            for seed, rate in itertools.product(range(seeds), RATES):
+                if (case, batch_norm, rate, seed) in known:
+                    continue
+                begin = time.perf_counter()
+                figures = trainer.train(rate, seed, watch=rate == WATCHED_RATE)
+                cell = {"case": case, "batch_norm": batch_norm, "rate": rate, "seed": seed, **figures}
+                done.append(cell)
+                with kept.open("a") as file:
+                    file.write(json.dumps(cell) + "\n")
+                print(
+                    f"{case} seed {seed} rate {rate} bn {batch_norm}: {time.perf_counter() - begin:.1f} s", flush=True
+                )
     return done
 
 

@@ -100,7 +100,8 @@ def name(source: Source, row: int) -> str:
 def _files(report: Report, source: Source, rows: NDArray[np.int64]) -> None:
     """Sizes and channels of the files themselves, from their headers."""
     while isinstance(source, Subset):
-        source, rows = source.whole, source.rows[rows]
+        rows = source.rows[rows]
+        source = source.whole
     encoded = getattr(source, "encoded", None)
     if encoded is None:
         return

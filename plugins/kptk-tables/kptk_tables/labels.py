@@ -81,7 +81,7 @@ def _too_many(source: TableSource, label: str, count: str) -> InputError:
     )
 
 
-def find_parts(source: TableSource, split: str, cells: Coded) -> Source:
+def find_parts(source: TableSource, split: str, cells: Coded) -> TablePart:
     """Divide a table by a column of ``train`` and ``test``.
 
     Args:

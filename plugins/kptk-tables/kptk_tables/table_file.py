@@ -18,7 +18,7 @@ from kptk_tables.labels import find_parts, number_labels
 from kptk_tables.opening import digest
 from kptk_tables.problems import Problems
 from kptk_tables.row_store import RowStore
-from kptk_tables.table_source import TableSource
+from kptk_tables.table_source import TablePart, TableSource
 
 
 def table_file(
@@ -34,7 +34,7 @@ def table_file(
     missing: str = "",
     absent: str = "error",
     on_bad_input: str = "error",
-) -> TableSource:
+) -> TableSource | TablePart:
     """Open a table. Every cell is looked at once, so that a bad row is known at the start and not hours later.
 
     The rows are kept in a temporary file in a form that is read by row number, so memory does not grow with the table and

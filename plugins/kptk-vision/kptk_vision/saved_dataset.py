@@ -15,6 +15,7 @@ from kptk.errors import InputError
 from kptk.parts import divided, part_called
 from kptk_vision.decode import Unreadable
 from kptk_vision.image_rows import image_rows
+from kptk_vision.names import Names
 from kptk_vision.store import ImageStore
 
 STATE, INFO, PARTS = "state.json", "dataset_info.json", "dataset_dict.json"
@@ -39,7 +40,7 @@ class ArrowStore(ImageStore):
 
     def __init__(self, title: str, pieces: list[tuple[str, Any]]) -> None:
         names = (f"{name}/{row}" if name else str(row) for name, column in pieces for row in range(len(column)))
-        super().__init__(title, names)
+        super().__init__(title, Names(names))
         self._columns = [column for _, column in pieces]
         self._ends = np.cumsum([len(column) for column in self._columns])
 

@@ -66,7 +66,7 @@ def _unpacked(path: Path, opener: Any) -> BinaryIO:
     except BaseException:
         file.close()
         raise
-    return file  # type: ignore[no-any-return]
+    return file
 
 
 def tar_members(path: Path, file: BinaryIO) -> list[Member]:
@@ -85,7 +85,7 @@ def tar_members(path: Path, file: BinaryIO) -> list[Member]:
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             for info in archive:
-                archive.members = []  # or every header stays in memory
+                archive.members = []  # type: ignore[attr-defined]  # or every header stays in memory
                 name = info.name.removeprefix("./")
                 refuse_outside(str(path), name)
                 if info.issym() or info.islnk():
