@@ -88,6 +88,19 @@ class Source(abc.ABC):
         """The part that is kept for tests by the data set itself, if it has one."""
         return None
 
+    def parts(self) -> dict[str, Source]:
+        """The parts of the data by the names that ``--split`` takes: train, which is this, and test if it has one."""
+        test = self.holdout()
+        return {"train": self} | ({"test": test} if test is not None else {})
+
+    def row_name(self, row: int) -> str:
+        """What people call a row: its file, or its number.
+
+        Args:
+            row: its number.
+        """
+        return str(row)
+
 
 class ArraySource(Source):
     """Rows that are in memory.
@@ -180,6 +193,7 @@ class Subset(Source):
         self.row_shape = source.row_shape
         self.class_names = source.class_names
         self.skipped = source.skipped
+        self.remarks = source.remarks
         self.columns = source.columns
         self.labels = None if source.labels is None else source.labels[rows]
         self.targets = None if source.targets is None else source.targets[rows]
@@ -205,6 +219,10 @@ class Subset(Source):
     def holdout(self) -> Source | None:
         """The whole's test part."""
         return self.whole.holdout()
+
+    def row_name(self, row: int) -> str:
+        """What the whole calls the row."""
+        return self.whole.row_name(int(self.rows[row]))
 
 
 def limited(source: Source, limit: int, seed: int) -> Source:

@@ -20,6 +20,8 @@ PARTS = {"strategy": "strategy", "task": "task", "preprocessor": "preprocessor",
 
 SECTIONS = (*PARTS, "train")
 DEFAULT_STRATEGY = "lp_ft"
+IMAGE_SIZES = {"image_size", "channels", "on_bad_input"}
+"""Options of readers of images that a fine-tuning does not take over from the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +107,11 @@ def resolve_finetune(plugins: Plugins, request: Request) -> FineTuneConfig:
         values["preprocessor"].update(trained.preprocessor.values)
     elif offers["data"]:
         fill(values, available, offers["data"].spec.suggests, only={"preprocessor"})
-    if trained and trained.data.offer == offers["data"] and offers["data"] and offers["data"].spec.inputs != "image":
-        core = {option.name for option in settings.DATA}  # the same columns, read in the same way
-        values["data"].update({key: value for key, value in trained.data.values.items() if key not in core})
+    if trained and trained.data.offer == offers["data"] and offers["data"]:
+        own = {option.name for option in settings.DATA}
+        own |= IMAGE_SIZES if offers["data"].spec.inputs == "image" else set()
+        # The same columns, read in the same way; how large images are, the reader finds out as it did then.
+        values["data"].update({key: value for key, value in trained.data.values.items() if key not in own})
     for setting in request.settings:
         section, option = find_option(setting.key, available, offers)
         values[section][option.name] = option.parse(setting.value) if setting.text else option.check(setting.value)
@@ -164,6 +168,23 @@ def _preprocessor(
         return trained.preprocessor.offer if trained.preprocessor else None
     del origin
     return usual_preprocessor(plugins, data.spec.inputs if data else "image")
+
+
+def recorded_data(plugins: Plugins, request: Request) -> Part:
+    """The data of a fine-tuning that has been, as its configuration says: its origin need not exist any more.
+
+    Args:
+        plugins: the registry.
+        request: the configuration, see `read`.
+    """
+    offer = plugins.find("dataset", request.names["data"])
+    known = {option.name: option for option in (*settings.DATA, *offer.spec.options)}
+    values = {option.name: option.default for option in known.values()}
+    for setting in request.settings:
+        section, _, name = setting.key.partition(".")
+        if section == "data" and name in known:
+            values[name] = known[name].check(setting.value)
+    return Part(offer, values)
 
 
 def usual_preprocessor(plugins: Plugins, inputs: str) -> Offer | None:

@@ -27,7 +27,7 @@ def locate(
         inputs: the kind of input wanted, to choose among readers of the same paths; empty for any.
         force_path: never take `data` for a name.
         given: the options that the user set for the data, to choose among readers of the same paths: one is taken that has
-            all of them, if there is any, and one that `needs` some only if they are set.
+            most of them, and one that `needs` some only if they are set.
         any_reader: take the first of several readers, for a look at whether there is one.
 
     Returns:
@@ -73,7 +73,8 @@ def locate(
 def _fitting(readers: list[Offer], given: Collection[str]) -> list[Offer]:
     """The readers that the user's own options mean, among those of a path."""
     options = set(given) - {option.name for option in settings.DATA}
-    having = [offer for offer in readers if options <= {option.name for option in offer.spec.options}] or readers
+    count = {offer.id: len(options & {option.name for option in offer.spec.options}) for offer in readers}
+    having = [offer for offer in readers if count[offer.id] == max(count.values())]
     usable = [offer for offer in having if set(offer.spec.needs) <= options]
     asked = [offer for offer in usable if offer.spec.needs]
     return asked or usable or having

@@ -66,7 +66,21 @@ TRAIN: tuple[Option, ...] = (
 
 DATA: tuple[Option, ...] = (
     Option(name="path", type=str, default="", help="Folder or file of your own, read by the reader `name`."),
-    Option(name="limit", type=int, default=0, low=0, help="Use only this many examples; 0 for all."),
+    Option(
+        name="part",
+        type=str,
+        default="",
+        help="Use only this part: train, test, validation, or all; empty: train, with test kept for tests.",
+    ),
+    Option(name="fraction", default=1.0, above=0.0, high=1.0, help="Use only this share, of each class if labelled."),
+    Option(name="limit", type=int, default=0, low=0, help="Use only this many examples, drawn at random; 0 for all."),
+    Option(
+        name="cache",
+        type=str,
+        default="none",
+        choices=("none", "memory", "disk"),
+        help="Keep decoded images after the first reading, in memory or a temporary file.",
+    ),
 )
 
 PROBE: tuple[Option, ...] = (

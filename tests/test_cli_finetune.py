@@ -143,6 +143,36 @@ def test_predictions_have_names(run, place, tmp_path, suffix) -> None:
     assert float(table[0]["p_ant"]) + float(table[0]["p_bee"]) + float(table[0]["p_cat"]) == pytest.approx(1, abs=1e-5)
 
 
+def test_only_the_rows_that_were_asked_for(run, place, tmp_path) -> None:
+    out, data = str(run[0]), str(place / "data.npz")
+    for words, count in (
+        (("--split", "test"), 30),
+        (("--split", "all"), 90),
+        (("--fraction", "0.5", "--limit", "9"), 9),
+    ):
+        done = kptk("predict", out, "--data", data, "-o", str(tmp_path / "p.jsonl"), *words, "--json")
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["rows"] == count
+    scored = [json.loads(kptk("evaluate", out, "--data", data, *w, "--json").stdout) for w in ((), ("--split", "test"))]
+    assert scored[0]["results"] == scored[1]["results"]  # a test part is what is scored anyway
+    done = kptk("evaluate", out, "--data", data, "--split", "train", "--part", "all")
+    assert (done.exit_code, "--split and --part both" in done.output) == (2, True)
+    done = kptk("evaluate", out, "--data", data, "--split", "validation")
+    assert (done.exit_code, "it has: train, test" in done.output) == (2, True)
+
+
+def test_which_rows_is_written_into_the_configuration(place, tmp_path) -> None:
+    import tomllib
+
+    shown = kptk(
+        *words(place, tmp_path / "x", "--split", "test", "--fraction", "0.5", "--limit", "9", "--print-config")
+    ).stdout
+    data = tomllib.loads(shown)["data"]
+    assert (data["part"], data["fraction"], data["limit"]) == ("test", 0.5, 9)
+    for flag, wrong in (("--fraction", "1.5"), ("--limit", "-1")):
+        assert kptk(*words(place, tmp_path / "x", flag, wrong, "--print-config")).exit_code == 2
+
+
 def test_export_to_keras_needs_no_kptk(run, place, tmp_path) -> None:
     keras = backend.import_keras()
     import kptk as library
@@ -306,7 +336,7 @@ def assert_same_end(out, whole) -> None:
     assert [ends[0][key] for key in keys] == [ends[1][key] for key in keys]
     logs = [
         [
-            {k: v for k, v in json.loads(line).items() if k not in ("seconds", "images_per_second")}
+            {k: v for k, v in json.loads(line).items() if k not in ("seconds", "images_per_second", "waited")}
             for line in (folder / "metrics.jsonl").read_text().splitlines()
         ]
         for folder in (out, whole)

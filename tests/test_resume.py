@@ -14,7 +14,7 @@ from kptk.testing.fresh import run_warm
 
 pytestmark = pytest.mark.backends
 
-TIMINGS = {"seconds", "images_per_second"}
+TIMINGS = {"seconds", "images_per_second", "waited"}
 
 # Runs `kptk` in a process of its own that kills itself right after a given step, before anything is written for it.
 KILLER = """

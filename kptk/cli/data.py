@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from kptk.cli.options import SPLIT_HELP
 from kptk.cli.output import ConsoleReporter, print_json, print_table
 from kptk.cli.views import views
 from kptk.errors import RunError, UsageError
+from kptk.parts import part_of
 from kptk.plugins import Plugins
 from kptk.request import parse_setting
 
@@ -70,11 +72,14 @@ def parsed(options: tuple[str, ...]) -> dict[str, str]:
 @click.option(
     "--test", metavar="PATH|NAME", default="", help="Data for tests, to look for leakage. Default: its own part."
 )
+@click.option("--split", metavar="NAME", default="", help=SPLIT_HELP)
 @click.option("--limit", default=50_000, show_default=True, help="Rows to look at, drawn at random; 0 for all.")
 @click.option("--html", metavar="FILE", default="", help="Write a page with pictures.")
 @reader_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(path: str, test: str, limit: int, html: str, inputs: str, options: tuple[str, ...], as_json: bool) -> None:
+def check(
+    path: str, test: str, split: str, limit: int, html: str, inputs: str, options: tuple[str, ...], as_json: bool
+) -> None:
     """Look for what spoils training: broken files, duplicates, leakage, missing cells, uneven classes.
 
     Exit code 0: pass, or warnings only. 1: something has to be mended. 2: the data cannot be opened.
@@ -84,7 +89,7 @@ def check(path: str, test: str, limit: int, html: str, inputs: str, options: tup
 
     if html and not Path(html).absolute().parent.is_dir():
         raise UsageError(f"no folder {Path(html).absolute().parent} to write {Path(html).name} to. Make it first.")
-    report = look(Plugins(), path, test=test, inputs=inputs, limit=limit, options=parsed(options))
+    report = look(Plugins(), path, test=test, inputs=inputs, part=split, limit=limit, options=parsed(options))
     if html:
         from kptk.datacheck.page import render
 
@@ -133,18 +138,21 @@ def _say(report: Any, html: str) -> None:
 
 @data.command()
 @click.argument("path", metavar="PATH|NAME")
+@click.option("--split", metavar="NAME", default="", help=SPLIT_HELP)
 @click.option("--count", type=click.IntRange(1, 100), default=8, show_default=True, help="Rows to show.")
 @click.option("--seed", default=0, show_default=True, help="Of the draw.")
 @click.option("--out", metavar="FILE", default="sample.png", show_default=True, help="The picture, of images only.")
 @reader_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def sample(path: str, count: int, seed: int, out: str, inputs: str, options: tuple[str, ...], as_json: bool) -> None:
+def sample(
+    path: str, split: str, count: int, seed: int, out: str, inputs: str, options: tuple[str, ...], as_json: bool
+) -> None:
     """Show some rows, drawn at random: cells of a table, texts, or a picture of images."""
     import numpy as np
 
     from kptk.datacheck.check import open_data
 
-    source = open_data(Plugins(), path, inputs, parsed(options))
+    source = part_of(open_data(Plugins(), path, inputs, parsed(options)), split)
     rows = np.sort(np.random.default_rng(seed).choice(len(source), min(count, len(source)), replace=False))
     batch = source.read(rows)
     labels = [

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kptk import settings
+from kptk.cli.options import rows_options
 from kptk.cli.output import ConsoleReporter, print_json
 from kptk.errors import InputError, UsageError
+from kptk.parts import Choice
 from kptk.request import parse_setting
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ def _data_options(context: click.Context, parameter: click.Parameter, texts: tup
     show_default=True,
     help="Of a fine-tuned model: score the data's own test part, or every row; auto: the test part if there is one.",
 )
+@rows_options(limit=False)
 @click.option("--on-bad-input", type=click.Choice(("error", "skip")), default=None, help="Refuse or leave out.")
 @click.option(
     "-o",
@@ -108,7 +111,9 @@ def _data_options(context: click.Context, parameter: click.Parameter, texts: tup
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", is_flag=True, help="Print the scores only.")
-def evaluate(run: str, data: str, part: str, as_json: bool, quiet: bool, robustness: bool, **options: Any) -> None:
+def evaluate(
+    run: str, data: str, part: str, split: str, as_json: bool, quiet: bool, robustness: bool, **options: Any
+) -> None:
     """Score RUN: an encoder by kNN, probes, retrieval and more; a fine-tuned model by its task.
 
     An encoder is scored beside a random encoder and the raw inputs, each figure with its 95 % interval. It may also be a
@@ -133,7 +138,10 @@ def evaluate(run: str, data: str, part: str, as_json: bool, quiet: bool, robustn
         if not finetuned:
             _ = RunFolder.open(run).backbone  # refuse a wrong folder or path before Keras is imported
     if finetuned:
-        _evaluate_finetuned(plugins, run, data, part, options["on_bad_input"], as_json, quiet)
+        if split and part != "auto":
+            raise UsageError("--split and --part both say which rows are scored. Leave one out.")
+        choice = Choice(part=split, fraction=options["fraction"], seed=options["seed"])
+        _evaluate_finetuned(plugins, run, data, part, choice, options["on_bad_input"], as_json, quiet)
         return
     if part != "auto":
         raise UsageError(
@@ -147,8 +155,9 @@ def evaluate(run: str, data: str, part: str, as_json: bool, quiet: bool, robustn
     from kptk.training.evaluation_file import keep
 
     reporter = ConsoleReporter(quiet=quiet, to_stderr=as_json)
-    result = judge(run, data, plugins=plugins, reporter=reporter, **options)
-    keep(run, data, result)
+    result = judge(run, data, part=split, plugins=plugins, reporter=reporter, **options)
+    rows = str(Choice(part=split, fraction=options["fraction"]))
+    keep(run, f"{data}, {rows}" if rows else data, result)
     if as_json:
         print_json(result.to_dict())
         return
@@ -203,7 +212,14 @@ def figure(score: Any) -> str:
 
 
 def _evaluate_finetuned(
-    plugins: Plugins, run: str, data: str, part: str, on_bad_input: str | None, as_json: bool, quiet: bool
+    plugins: Plugins,
+    run: str,
+    data: str,
+    part: str,
+    choice: Choice,
+    on_bad_input: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     from kptk.config import locate
     from kptk.training.paths import refuse_wrong_model
@@ -215,7 +231,7 @@ def _evaluate_finetuned(
     backend.import_keras()
     from kptk.training.finetuned import evaluate_finetuned
 
-    result = evaluate_finetuned(run, data, part=part, on_bad_input=on_bad_input, plugins=plugins)
+    result = evaluate_finetuned(run, data, part=part, choice=choice, on_bad_input=on_bad_input, plugins=plugins)
     reporter = ConsoleReporter(quiet=quiet, to_stderr=as_json)
     if result["warning"]:
         reporter.line(f"Warning: {result['warning']}.")

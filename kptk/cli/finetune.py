@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from kptk.cli.options import FRACTION_HELP, LIMIT_HELP, SPLIT_HELP
 from kptk.cli.output import ConsoleReporter, print_json
 from kptk.errors import UsageError
 
@@ -17,6 +18,9 @@ FLAG_SETTINGS = {
     "batch_size": "train.batch_size",
     "seed": "train.seed",
     "labels_per_class": "train.labels_per_class",
+    "split": "data.part",
+    "fraction": "data.fraction",
+    "limit": "data.limit",
     "on_bad_input": "data.on_bad_input",
 }
 
@@ -30,6 +34,9 @@ FLAG_SETTINGS = {
     "--preprocessor", metavar="NAME", default="", help="What prepares the inputs of a plain model, or 'none'."
 )
 @click.option("--labels-per-class", metavar="N", default=None, help="Use only N labelled rows of each class.")
+@click.option("--split", metavar="NAME", default=None, help=SPLIT_HELP)
+@click.option("--fraction", metavar="F", default=None, help=FRACTION_HELP)
+@click.option("--limit", metavar="N", default=None, help=LIMIT_HELP)
 @click.option("--out", metavar="DIR", default="", help="Where the run is kept. Default: runs/finetune-DATE-TIME")
 @click.option("--epochs", metavar="N", default=None, help="Passes over the labelled rows, in all phases.")
 @click.option("--batch-size", metavar="N", default=None, help="Examples a step.")

@@ -16,7 +16,38 @@ FLAG_SETTINGS = {
     "batch_size": "train.batch_size",
     "seed": "train.seed",
     "limit": "data.limit",
+    "split": "data.part",
+    "fraction": "data.fraction",
 }
+SPLIT_HELP = "Use only this part of the data: train, test, validation or all."
+FRACTION_HELP = "Use only this share of the rows, of each class where there are labels."
+LIMIT_HELP = "Use only N examples, drawn at random."
+
+
+def rows_options(*, limit: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the flags that say which rows of the data are used, for commands without a configuration.
+
+    Args:
+        limit: whether ``--limit`` and the ``--seed`` of the draw are among them.
+    """
+    flags = [
+        click.option("--split", "split", metavar="NAME", default="", help=SPLIT_HELP),
+        click.option(
+            "--fraction", type=click.FloatRange(0, 1, min_open=True), metavar="F", default=1.0, help=FRACTION_HELP
+        ),
+    ]
+    if limit:
+        flags += [
+            click.option("--limit", type=click.IntRange(0), metavar="N", default=0, help=LIMIT_HELP),
+            click.option("--seed", type=click.IntRange(0), metavar="N", default=0, help="Of these draws."),
+        ]
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for flag in reversed(flags):
+            command = flag(command)
+        return command
+
+    return add
 
 
 def assembly_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,7 +65,9 @@ def assembly_options(command: Callable[..., Any]) -> Callable[..., Any]:
             for part in PART_FLAGS
         ),
         click.option("--seed", metavar="N", default=None, help="Decides weights, views and data order."),
-        click.option("--limit", metavar="N", default=None, help="Use only N examples."),
+        click.option("--split", metavar="NAME", default=None, help=SPLIT_HELP),
+        click.option("--fraction", metavar="F", default=None, help=FRACTION_HELP),
+        click.option("--limit", metavar="N", default=None, help=LIMIT_HELP),
         click.option(
             "--on-bad-input",
             type=click.Choice(("error", "skip")),

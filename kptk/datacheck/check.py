@@ -14,6 +14,7 @@ from kptk.datacheck.labels import check_labels
 from kptk.datacheck.tables import check_table
 from kptk.datacheck.texts import check_texts
 from kptk.errors import InputError, KptkError
+from kptk.parts import part_of
 from kptk.plugins import Plugins
 from kptk.training.assemble import open_named
 
@@ -27,6 +28,7 @@ def check(
     *,
     test: str = "",
     inputs: str = "",
+    part: str = "",
     limit: int = 50_000,
     options: Mapping[str, Any] | None = None,
 ) -> Report:
@@ -37,6 +39,7 @@ def check(
         data: a path or the name of a data set.
         test: data that models will be tested on, for leakage; by default the data's own test part.
         inputs: the kind of input, where several readers take the path.
+        part: only this part of the data, see `kptk.parts.part_of`.
         limit: rows to look at, drawn at random; 0 for all.
         options: options of the reader.
 
@@ -46,7 +49,7 @@ def check(
     Raises:
         InputError: if nothing can be read.
     """
-    source = open_data(plugins, data, inputs, options or {})
+    source = part_of(open_data(plugins, data, inputs, options or {}), part)
     held = open_data(plugins, test, source.inputs, options or {}) if test else source.holdout()
     rows = np.arange(len(source))
     if limit and limit < len(rows):

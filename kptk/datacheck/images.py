@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import Counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kptk.data import Source
+from kptk.data import Source, Subset
 from kptk.datacheck.duplicates import difference_hash, identical, near, shared
 from kptk.datacheck.findings import Report
 
@@ -92,14 +93,17 @@ def name(source: Source, row: int) -> str:
         source: the data.
         row: its number.
     """
-    files = getattr(source, "files", None)
-    return str(files[row]) if files is not None else f"row {row:,}"
+    called = source.row_name(row)
+    return f"row {row:,}" if called == str(row) else called
 
 
 def _files(report: Report, source: Source, rows: NDArray[np.int64]) -> None:
     """Sizes and channels of the files themselves, from their headers."""
-    root, files = getattr(source, "root", None), getattr(source, "files", None)
-    if root is None or files is None:
+    while isinstance(source, Subset):
+        rows = source.rows[rows]
+        source = source.whole
+    encoded = getattr(source, "encoded", None)
+    if encoded is None:
         return
     from PIL import Image
 
@@ -107,11 +111,11 @@ def _files(report: Report, source: Source, rows: NDArray[np.int64]) -> None:
     modes: Counter[str] = Counter()
     for row in rows:
         try:
-            with Image.open(root / files[row]) as image:
+            with Image.open(io.BytesIO(encoded(int(row)))) as image:
                 sizes[f"{image.width} x {image.height}"] += 1
                 modes[image.mode] += 1
-        except OSError:
-            continue  # a member of an archive, or a file that went away
+        except Exception:  # a file that went away meanwhile
+            continue
     if not sizes:
         return
     report.facts["file sizes"] = _listed(sizes)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kptk import assembly, errors
+from kptk import assembly, errors, settings
+from kptk.caching import cached
 from kptk.config import HOLDOUT, Part, RunConfig, locate
-from kptk.data import Source, limited
+from kptk.data import Source
+from kptk.parts import Choice
 from kptk.plugins import Plugins, load_target
 
 FEATURE_AXES = {"vector": 1, "sequence": 2, "map": 3}
 """Axes of the features of one input, by their form."""
-CORE_DATA_OPTIONS = {"path", "limit"}
+CORE_DATA_OPTIONS = {option.name for option in settings.DATA}
 
 
 def open_source(part: Part, seed: int) -> Source:
@@ -20,10 +22,10 @@ def open_source(part: Part, seed: int) -> Source:
 
     Args:
         part: the `[data]` section.
-        seed: decides which rows a limit keeps.
+        seed: decides which rows a fraction and a limit keep.
 
     Returns:
-        The rows.
+        The rows that its options ask for.
 
     Raises:
         InputError: if the data cannot be used.
@@ -32,7 +34,9 @@ def open_source(part: Part, seed: int) -> Source:
     options = {key: value for key, value in part.values.items() if key not in CORE_DATA_OPTIONS}
     arguments = [part.values["path"]] if part.offer.spec.reads else []
     source: Source = load_target(part.offer)(*arguments, **options)  # type: ignore[operator]
-    return limited(source, part.values["limit"], seed)
+    values = part.values
+    wanted = Choice(part=values["part"], fraction=values["fraction"], limit=values["limit"], seed=seed)
+    return cached(wanted.of(source), values["cache"])
 
 
 def open_data(config: RunConfig) -> Source:
@@ -106,11 +110,11 @@ def like(part: Part, row_shape: tuple[int, ...]) -> dict[str, Any]:
         part: the `[data]` section of the run.
         row_shape: shape of its raw rows.
     """
-    if len(row_shape) == 3:
-        return {"image_size": row_shape[0], "channels": row_shape[-1]}
     assert part.offer is not None
     own = {option.name for option in part.offer.spec.options}
     wanted = {key: value for key, value in part.values.items() if key in own}
+    if len(row_shape) == 3:
+        wanted |= {"image_size": row_shape[0], "channels": row_shape[-1]}
     # Rows to predict for have no label, and may lack what else the training table had beside its inputs.
     return wanted | ({"absent": "ignore"} if "absent" in own else {})
 

@@ -20,7 +20,7 @@ from kptk.training import backend, checkpoint
 from kptk.training.checkpoint import Progress
 from kptk.training.reporter import Advance
 
-TIMINGS = ("seconds", "images_per_second")
+TIMINGS = ("seconds", "images_per_second", "waited")
 """Keys of the log that differ between two runs of the same configuration."""
 
 
@@ -197,6 +197,7 @@ class MetricsLog(RunCallback):
         path: the file.
         batch_size: examples a step.
         say: called with each record.
+        waited: gives the seconds of the epoch that its steps waited for data.
     """
 
     def __init__(
@@ -207,11 +208,13 @@ class MetricsLog(RunCallback):
         path: Path,
         batch_size: int,
         say: Callable[[dict[str, Any]], None],
+        waited: Callable[[], float] | None = None,
     ) -> None:
         super().__init__(start, steps_per_epoch)
         self.path = path
         self.batch_size = batch_size
         self.say = say
+        self.waited = waited
         self._began = (time.perf_counter(), start)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -234,6 +237,8 @@ class MetricsLog(RunCallback):
         record |= {key: _number(value) for key, value in (logs or {}).items()}
         record["learning_rate"] = _number(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         record["seconds"] = round(seconds, 3)
+        if self.waited is not None:
+            record["waited"] = round(min(self.waited(), seconds), 3)
         record["images_per_second"] = round((self.step - first) * self.batch_size / max(seconds, 1e-9), 1)
         try:
             with self.path.open("a", encoding="utf-8") as file:

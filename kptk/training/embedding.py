@@ -7,6 +7,7 @@ from typing import Any
 
 from kptk.data import Source
 from kptk.errors import RunError, UsageError
+from kptk.parts import EVERYTHING, Choice
 from kptk.plugins import Plugins
 from kptk.training.reporter import Reporter
 
@@ -33,6 +34,7 @@ def embed(
     data: str,
     out: str | Path,
     *,
+    choice: Choice = EVERYTHING,
     on_bad_input: str | None = None,
     plugins: Plugins | None = None,
     reporter: Reporter | None = None,
@@ -44,6 +46,7 @@ def embed(
         data: a path or the name of a data set.
         out: a ``.npz`` (arrays ``features``, and ``labels``, ``class_names``, ``names`` where known) or a ``.parquet``
             (columns ``row``, ``name``, ``label``, ``features``).
+        choice: the rows wanted.
         on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
         plugins: the registry; a new one if None.
         reporter: shows progress.
@@ -57,7 +60,7 @@ def embed(
     out = Path(out)
     check_target(out)
     encoder = TrainedEncoder(run, plugins)
-    source = encoder.open(data, on_bad_input=on_bad_input, whole=True)
+    source = encoder.open(data, on_bad_input=on_bad_input, whole=True, choice=choice)
     with (reporter or Reporter()).progress("Embedding", len(source)) as advance:
         features = extract(encoder.run(), source, progress=lambda done: advance(done, ""))
     write = _write_npz if out.suffix == ".npz" else _write_parquet
@@ -79,7 +82,7 @@ def embed(
 
 def _names(source: Source) -> list[str]:
     """File names where the rows are files, row numbers otherwise."""
-    return [str(name) for name in getattr(source, "files", range(len(source)))]
+    return [source.row_name(row) for row in range(len(source))]
 
 
 def _write_npz(file: Any, features: Any, source: Source) -> None:
@@ -102,5 +105,5 @@ def _write_parquet(file: Any, features: Any, source: Source) -> None:
         "features": pa.FixedSizeListArray.from_arrays(pa.array(features.reshape(-1)), features.shape[1]),
     }
     if source.labels is not None:
-        columns["label"] = pa.array([source.class_names[label] for label in source.labels])
+        columns["label"] = pa.array([source.class_names[label] if label >= 0 else None for label in source.labels])
     parquet.write_table(pa.table(columns), file)

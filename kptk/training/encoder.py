@@ -13,6 +13,7 @@ from kptk.config import RunConfig, locate, resolve
 from kptk.data import Source
 from kptk.errors import InputError
 from kptk.finetuning import usual_preprocessor
+from kptk.parts import EVERYTHING, Choice
 from kptk.plugins import Plugins, load_target
 from kptk.request import from_toml
 from kptk.runfolder import RunFolder
@@ -111,6 +112,7 @@ class TrainedEncoder:
         on_bad_input: str | None = None,
         options: Mapping[str, str] | None = None,
         whole: bool = False,
+        choice: Choice = EVERYTHING,
     ) -> Source:
         """Open data in the shape that the encoder takes.
 
@@ -119,6 +121,7 @@ class TrainedEncoder:
             on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
             options: options of the reader as texts, such as ``{"label": "income"}``.
             whole: every row of a table, also if a column keeps some for tests.
+            choice: the rows wanted; one that names a part takes no other.
 
         Raises:
             InputError: if the data cannot be used or has another shape.
@@ -128,15 +131,17 @@ class TrainedEncoder:
         if self.config is not None:
             assert self.config.data.offer is not None
             inputs = self.config.data.offer.spec.inputs
-            wanted = like(self.config.data, self.row_shape) | wanted | ({"split": ""} if whole else {})
+            wanted = (
+                like(self.config.data, self.row_shape) | wanted | ({"split": ""} if whole and not choice.part else {})
+            )
         elif len(self.row_shape) == 3:
             wanted |= {"image_size": self.row_shape[0], "channels": self.row_shape[-1]}
         if options:
             offer, _ = locate(self.plugins, data, inputs if inputs != "image" else "", given=options)
             wanted |= {name: offer.spec.option(name).parse(text) for name, text in options.items()}
         if self.fitted is None:
-            return open_like(self.plugins, data, self.row_shape, wanted, inputs)
-        return self.fitted.prepared(open_like(self.plugins, data, None, wanted, inputs))
+            return choice.of(open_like(self.plugins, data, self.row_shape, wanted, inputs))
+        return self.fitted.prepared(choice.of(open_like(self.plugins, data, None, wanted, inputs)))
 
 
 def raw_features(source: Source, batch_size: int = 1024) -> np.ndarray[Any, np.dtype[np.float32]]:

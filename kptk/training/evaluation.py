@@ -13,6 +13,7 @@ import numpy as np
 from kptk import settings
 from kptk.data import Source
 from kptk.errors import InputError, UsageError, did_you_mean
+from kptk.parts import Choice
 from kptk.plugins import Plugins
 from kptk.training.encoder import TrainedEncoder, raw_features
 from kptk.training.features import Encoder, extract
@@ -72,6 +73,8 @@ def evaluate(
     severity: int = 3,
     on_bad_input: str | None = None,
     data_options: Mapping[str, str] | None = None,
+    part: str = "",
+    fraction: float = 1.0,
     plugins: Plugins | None = None,
     reporter: Reporter | None = None,
 ) -> Evaluation:
@@ -95,6 +98,8 @@ def evaluate(
         severity: how strongly, 1 to 5.
         on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
         data_options: options of the reader as texts, such as ``{"label": "income"}``; others are as the run had them.
+        part: only this part of the data, see `kptk.parts.part_of`; it is then split in half, like data without a test part.
+        fraction: share of the rows that are no test part, the same of each class.
         plugins: the registry; a new one if None.
         reporter: shows progress.
 
@@ -118,7 +123,9 @@ def evaluate(
     encoder = TrainedEncoder(run, plugins)
     if not finite_weights(encoder.backbone):
         raise InputError(f"weights of {run} are not finite; the run diverged, so there is nothing to judge.")
-    train, test = labelled_split(encoder.open(data, on_bad_input=on_bad_input, options=data_options), seed, limit)
+    choice = Choice(part=part, fraction=fraction, seed=seed)
+    source = encoder.open(data, on_bad_input=on_bad_input, options=data_options, choice=choice)
+    train, test = labelled_split(source, seed, limit)
     _check_parts(train, test, options)
     if "all" in protocols and test.inputs != "image":
         chosen = [name for name in chosen if name not in IMAGES_ONLY]

@@ -17,6 +17,7 @@ from kptk.training.choice import BEST, load_weights
 from kptk.training.plan import duration
 from kptk.training.receipt import checksum
 from kptk.training.report.tuned_report import write_tuned_report
+from kptk.training.waiting import waiting_share, waiting_words
 
 if TYPE_CHECKING:
     from kptk.training.finetune import FineTune
@@ -74,6 +75,7 @@ def finish(run: FineTune, folder: RunFolder, progress: Progress) -> FineTuneResu
         "validation": choice.best if choice else None,
         "test": run.scorer.score(run.split.test) if run.split.test else None,
         "seconds": round(sum(record["seconds"] for record in records), 1),
+        "waiting_for_data": waiting_share(records),
         "backbone_checksum": checksum(run.model.backbone),
         "checksum": checksum(run.model),
         "receipt": str(run.receipt),
@@ -97,7 +99,8 @@ def sentences(run: FineTune, summary: dict[str, Any]) -> list[str]:
         summary: its figures.
     """
     metric = run.model.task.metric
-    lines = [f"Fine-tuned for {duration(summary['seconds'])}, {summary['steps']:,} steps."]
+    waited = waiting_words(summary["waiting_for_data"])
+    lines = [f"Fine-tuned for {duration(summary['seconds'])}, {summary['steps']:,} steps. {waited}".rstrip()]
     if summary["status"] == "diverged":
         lines.append("The loss is not a number any more. Try a smaller learning rate: -o train.learning_rate=1e-4")
     if summary["validation"]:

@@ -20,6 +20,7 @@ from kptk.training.optimizer import WarmupCosine
 from kptk.training.phases import Featuriser, Phase
 from kptk.training.rates import WarmupLinear
 from kptk.training.stream import batches
+from kptk.training.waiting import WaitClock
 
 if TYPE_CHECKING:
     from kptk.training.finetune import FineTune
@@ -81,15 +82,18 @@ def train_phase(
             stop_on_nan=True,
             seconds=CHECKPOINT_SECONDS,
         )
+        waits = WaitClock(step, run.per_epoch)
         log = MetricsLog(
             step,
             run.per_epoch,
             path=folder.path / runfolder.METRICS,
             batch_size=run.batch_size,
             say=run.say_epoch,
+            waited=waits.waited_seconds,
         )
         callbacks = [
             *([RestoreMetrics(state)] if state is not None and middle else []),
+            waits,
             KeepRandomState(),
             ShowProgress(step, run.per_epoch, advance),
             *([choice] if choice else []),
@@ -111,7 +115,7 @@ def train_phase(
         try:
             keras.Model.fit(
                 model,
-                steady(stream),
+                steady(waits.watched(stream)),
                 steps_per_epoch=min(run.per_epoch, until - step),
                 initial_epoch=step // run.per_epoch,
                 epochs=-(-until // run.per_epoch),

@@ -11,7 +11,8 @@ import numpy as np
 
 from kptk.data import Source
 from kptk.errors import InputError, RunError
-from kptk.finetuning import read, resolve_finetune
+from kptk.finetuning import read, recorded_data
+from kptk.parts import EVERYTHING, Choice
 from kptk.plugins import Plugins
 from kptk.runfolder import CONFIG, ENVIRONMENT, RunFolder
 from kptk.training.assemble import like, open_like
@@ -64,25 +65,28 @@ class FineTuned:
         """Whether the task learns from labels."""
         return self.model.task.learns_from_labels
 
-    def open(self, data: str, *, on_bad_input: str | None = None, whole: bool = False) -> Source:
+    def open(
+        self, data: str, *, on_bad_input: str | None = None, whole: bool = False, choice: Choice = EVERYTHING
+    ) -> Source:
         """Open data in the shape that the model takes.
 
         Args:
             data: a path or the name of a data set.
             on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
             whole: every row of a table, also if a column keeps some for tests.
+            choice: the rows wanted; one that names a part takes no other.
         """
         shape = tuple(self.model.task.row_shape)
         wanted: dict[str, Any] = {"on_bad_input": on_bad_input}
         if len(shape) == 3:
             wanted |= {"image_size": shape[0], "channels": shape[-1]}
+        if self.folder is not None:
+            part = recorded_data(self.plugins, read(self.folder.path / CONFIG))
+            wanted = like(part, shape) | wanted | ({"split": ""} if whole and not choice.part else {})
         preprocessor = self.model.preprocessor
         if preprocessor is None or not preprocessor.fits:
-            return open_like(self.plugins, data, shape, wanted)
-        if self.folder is not None:
-            part = resolve_finetune(self.plugins, read(self.folder.path / CONFIG)).data
-            wanted = like(part, shape) | wanted | ({"split": ""} if whole else {})
-        return preprocessor.prepared(open_like(self.plugins, data, None, wanted, preprocessor.kind))
+            return choice.of(open_like(self.plugins, data, shape, wanted))
+        return preprocessor.prepared(choice.of(open_like(self.plugins, data, None, wanted, preprocessor.kind)))
 
 
 def evaluate_finetuned(
@@ -90,6 +94,7 @@ def evaluate_finetuned(
     data: str,
     *,
     part: str = "auto",
+    choice: Choice = EVERYTHING,
     on_bad_input: str | None = None,
     plugins: Plugins | None = None,
 ) -> dict[str, Any]:
@@ -100,6 +105,7 @@ def evaluate_finetuned(
         data: labelled data, a path or a name.
         part: ``"test"`` for the data set's own test part, ``"all"`` for every row that is not in it, ``"auto"`` for the
             test part if there is one.
+        choice: the rows wanted; one that names a part is scored as it is.
         on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
         plugins: the registry; a new one if None.
 
@@ -107,7 +113,7 @@ def evaluate_finetuned(
         Model, data, and one entry a figure; ``"warning"`` if the model learned from these very rows.
     """
     opened = FineTuned(path, plugins)
-    source = opened.open(data, on_bad_input=on_bad_input)
+    source = opened.open(data, on_bad_input=on_bad_input, choice=choice)
     holdout = source.holdout()
     if part == "test" and holdout is None:
         raise InputError(f"{source.describe()} has no test part of its own. Use --part all.")
@@ -139,6 +145,7 @@ def predict(
     data: str,
     out: str | Path,
     *,
+    choice: Choice = EVERYTHING,
     on_bad_input: str | None = None,
     plugins: Plugins | None = None,
     reporter: Reporter | None = None,
@@ -149,6 +156,7 @@ def predict(
         path: the folder of a fine-tuning, or a ``.keras`` file.
         data: a path or the name of a data set.
         out: ends with ``.csv``, ``.parquet`` or ``.jsonl``.
+        choice: the rows wanted.
         on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
         plugins: the registry; a new one if None.
         reporter: shows progress.
@@ -159,13 +167,13 @@ def predict(
     out = Path(out)
     check_target(out)
     opened = FineTuned(path, plugins)
-    source = opened.open(data, on_bad_input=on_bad_input, whole=True)
+    source = opened.open(data, on_bad_input=on_bad_input, whole=True, choice=choice)
     with (reporter or Reporter()).progress("Predicting", len(source)) as advance:
         predictions = opened.scorer.predict(source, lambda done: advance(done, ""))
-    names = [str(name) for name in getattr(source, "files", range(len(source)))]
+    names = [source.row_name(row) for row in range(len(source))]
     table: dict[str, Any] = {"row": np.arange(len(source)), "name": np.array(names)}
     if source.labels is not None:
-        table["label"] = np.array(source.class_names)[source.labels]
+        table["label"] = np.array([*source.class_names, ""])[source.labels]  # a row without a label has the number -1
     table |= opened.model.task.columns(predictions)
     write_table(out, table)
     return {"path": str(out), "rows": len(source), "columns": list(table), "data": source.describe()}

@@ -16,6 +16,7 @@ from kptk.training.doctor import diagnose
 from kptk.training.health import MAX_ROWS, Verdict, judge
 from kptk.training.plan import duration
 from kptk.training.receipt import checksum
+from kptk.training.waiting import waiting_share, waiting_words
 
 if TYPE_CHECKING:
     from kptk.training.run import Run
@@ -88,13 +89,15 @@ def finish(run: Run, folder: RunFolder, first_loss: float) -> Result:
         "gradient_norm": last.get("gradient_norm"),
         "knn_accuracy": last.get("knn_accuracy"),
         "seconds": round(seconds, 1),
+        "waiting_for_data": waiting_share(records),
         "backbone": str(folder.path / runfolder.BACKBONE),
         "backbone_checksum": checksum(backbone),
         "report": str(folder.path / runfolder.REPORT),
     }
     folder.write(runfolder.SUMMARY, json.dumps(summary, indent=2))
     _report(run, folder, summary)
-    run.reporter.line(f"Trained for {duration(seconds)}. {verdict.sentence}")
+    waited = waiting_words(waiting_share(records))
+    run.reporter.line(" ".join(filter(None, (f"Trained for {duration(seconds)}.", waited, verdict.sentence))))
     for finding in findings:
         run.reporter.line(f"Doctor: {finding.sentence}")
     run.reporter.line(f"Backbone: {folder.path / runfolder.BACKBONE}")

@@ -41,8 +41,6 @@ class Prepared(Source):
         self.class_names = source.class_names
         self.skipped = source.skipped
         self.columns = source.columns
-        if hasattr(source, "files"):
-            self.files = source.files
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -63,6 +61,10 @@ class Prepared(Source):
         """The test part, prepared in the same way."""
         part = self.raw.holdout()
         return None if part is None else self.preprocessor.prepared(part)
+
+    def row_name(self, row: int) -> str:
+        """What the raw rows call it."""
+        return self.raw.row_name(row)
 
 
 def raw_part(source: Source) -> Source:

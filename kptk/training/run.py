@@ -32,6 +32,7 @@ from kptk.training.receipt import checksum
 from kptk.training.reporter import Reporter
 from kptk.training.stages import share
 from kptk.training.stream import batches, steps_per_epoch
+from kptk.training.waiting import WaitClock
 from kptk.training.watching import epoch_line, health_callback, nan_capture
 
 
@@ -227,15 +228,18 @@ class Run:
             first_loss=progress.first_loss,
             stop_on_nan=self.train["stop_on"] != "never",
         )
+        waits = WaitClock(start, per_epoch)
         log = MetricsLog(
             start,
             per_epoch,
             path=folder.path / runfolder.METRICS,
             batch_size=self.train["batch_size"],
             say=lambda record: self.reporter.line(epoch_line(self, record)),
+            waited=waits.waited_seconds,
         )
         callbacks = [
             *([RestoreMetrics(state)] if state is not None else []),
+            waits,
             KeepRandomState(),
             ShowProgress(start, per_epoch, advance),
             health_callback(self),
@@ -247,7 +251,7 @@ class Run:
         stream = batches(self.source, self.train["batch_size"], self.train["seed"], start, stop, labels=self.labels)
         try:
             self.model.fit(
-                steady(stream),
+                steady(waits.watched(stream)),
                 steps_per_epoch=min(per_epoch, stop - start),
                 initial_epoch=start // per_epoch,
                 epochs=-(-stop // per_epoch),

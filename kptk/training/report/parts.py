@@ -227,7 +227,7 @@ def _doctor(page: Page) -> Html | None:
 
 
 KNOWN = {
-    *("epoch", "step", "loss", "learning_rate", "seconds", "images_per_second"),
+    *("epoch", "step", "loss", "learning_rate", "seconds", "images_per_second", "waited"),
     *("knn_accuracy", "feature_spread", "effective_rank", "gradient_norm"),
 }
 """Keys of the log that every run has, or that have a chart of their own."""

@@ -50,3 +50,7 @@ class Arranged(Source):
     def holdout(self) -> Source | None:
         """The table's test part; whoever prepares it finds the columns in it by name."""
         return self._source.holdout()
+
+    def row_name(self, row: int) -> str:
+        """What the table calls it."""
+        return self._source.row_name(row)

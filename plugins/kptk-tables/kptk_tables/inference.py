@@ -20,6 +20,8 @@ TRUE = ("true", "yes", "t", "y", "1", "1.0")
 NUMBERS = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 INFINITE = r"^[+-]?(?i:inf|infinity)$"
 DATES = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?$"
+OTHER_DATES = r"^\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})( \d{1,2}:\d{2}(:\d{2})?)?$"
+"""Dates whose day and month nobody can tell apart."""
 DECORATED = r"^[$€£¥]? ?[+-]?(\d{1,3}([, ']\d{3})+(\.\d+)?|\d+(\.\d+)?|\d+,\d+) ?[%$€£¥]?$"
 MOST_VALUES = 10_000
 """Different values that are counted; a column with more has no categories."""
@@ -43,9 +45,10 @@ class Profile:
         self.type: Any = pa.null()
         self.rows = 0
         self.known = 0
-        self.numbers = self.dates = self.padded = self.decorated = 0
+        self.numbers = self.dates = self.padded = self.decorated = self.other_dates = 0
         self.characters = 0
         self.example: tuple[int, str] | None = None
+        self.first = (0, "")
         self.values: Counter[str] | None = Counter()
 
     def update(self, cells: Any, rows: NDArray[np.int64]) -> None:
@@ -62,6 +65,9 @@ class Profile:
         texts = self.texts(cells)
         self.known += len(texts) - texts.null_count
         counted = texts.drop_null().value_counts()
+        if not self.first[0] and len(counted):
+            place = pc.index(texts.is_valid(), True).as_py()
+            self.first = int(rows[place]), texts[place].as_py()
         values, counts = counted.field("values"), np.asarray(counted.field("counts"))
 
         def count(pattern: str) -> int:
@@ -82,6 +88,7 @@ class Profile:
                 self.padded += count(r"^[+-]?0\d+$")
             if not hits.all():
                 self.dates += count(DATES)
+                self.other_dates += count(OTHER_DATES)
                 written = pc.and_(pc.match_substring_regex(values, DECORATED), pc.invert(numbers))
                 self.decorated += int(counts[np.asarray(written.to_numpy(zero_copy_only=False), dtype=bool)].sum())
                 if self.example is None and pc.any(written).as_py():
@@ -152,6 +159,11 @@ class Profile:
             raise InputError(
                 f"row {row:,}, column '{self.name}': '{text}' is a number written as text. Write it plainly (1234.5){comma}, "
                 f"or take it for a name: -o data.types={self.name}:category"
+            )
+        if self.other_dates >= MOSTLY * self.known:
+            raise InputError(
+                f"row {self.first[0]:,}, column '{self.name}': '{self.first[1]}' is a date of which day and month cannot be told "
+                f"apart. Write it as 2026-11-30, or take it for a name: -o data.types={self.name}:category"
             )
         if self.values is not None and any({value.lower() for value in self.values} == pair for pair in FLAGS):
             return FLAG, " and ".join(sorted(self.values))

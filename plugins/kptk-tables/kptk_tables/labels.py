@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
 from kptk.data import Source
 from kptk.errors import InputError
-from kptk_tables.inference import MOSTLY, Profile
+from kptk.parts import part_called
+from kptk_tables.coded import Coded
+from kptk_tables.inference import MOST_VALUES, MOSTLY
 from kptk_tables.table_source import TablePart, TableSource
 
 MOST_CLASSES = 1000
@@ -18,65 +17,77 @@ MOST_NUMBERED = 50
 """A column of whole numbers with at most so many different ones may be classes; with more it is numbers only."""
 
 
-def number_labels(source: TableSource, label: str, pieces: Sequence[NDArray[np.generic]], profile: Profile) -> None:
+def number_labels(source: TableSource, label: str, cells: Coded, *, learn: bool = True) -> None:
     """Give a table its labels: class numbers where the column has few values, numbers where it holds numbers.
 
     Args:
         source: the table, changed in place.
         label: name of the column.
-        pieces: its cells as texts, None for missing.
-        profile: what was found out about the column.
+        cells: of that column.
+        learn: whether a model is to learn from them; rows to predict for may have no label, or all the same one.
 
     Raises:
         InputError: if there is nothing to tell apart, or the column is neither classes nor numbers.
     """
-    cells = np.concatenate(pieces)
-    known = np.array([cell is not None for cell in cells.tolist()], dtype=bool)
-    if not known.any():
-        raise InputError(f"{source.name}: every cell of the label column '{label}' is missing.")
-    names, codes = np.unique(cells[known].astype(str), return_inverse=True)
-    if len(names) == 1:
-        raise InputError(
-            f"{source.name}: the label column '{label}' is '{names[0]}' in all {int(known.sum()):,} rows that have one, so "
-            "there is nothing to tell apart. Name another column: -o data.label=COLUMN"
-        )
+    profile = cells.profile
     source.label = label
     numeric = profile.numbers >= MOSTLY * profile.known
-    if numeric:
-        values, wrong = profile.floats(_arrow(cells))
-        if wrong.any():
-            first = str(cells[wrong][0])
-            raise InputError(f"{source.name}: the label column '{label}' holds numbers and '{first}', which is none.")
-        source.targets = values
-        whole = bool((np.mod(values[known], 1) == 0).all())
-        if not whole or len(names) > MOST_NUMBERED:
-            return
-        order = np.argsort(names.astype(float), kind="stable")
-        names, codes = names[order], np.argsort(order)[codes]
-    elif len(names) > MOST_CLASSES:
+    if not cells.few:
+        if not numeric:
+            raise _too_many(source, label, f"more than {MOST_VALUES:,}")
+        _refuse_wrong(source, label, cells.wrong)
+        source.targets = cells.numbers
+        return
+    codes = cells.codes
+    counts = np.bincount(codes[codes >= 0], minlength=len(cells.names))
+    used = np.flatnonzero(counts)
+    names = [cells.names[place] for place in used.tolist()]
+    if not names and not learn:
+        return
+    if not names:
+        raise InputError(f"{source.name}: every cell of the label column '{label}' is missing.")
+    if len(names) == 1 and learn:
         raise InputError(
-            f"{source.name}: the label column '{label}' has {len(names):,} different values in {int(known.sum()):,} rows. "
-            f"Classes come again; there may be {MOST_CLASSES:,} at most. Name another column: -o data.label=COLUMN"
+            f"{source.name}: the label column '{label}' is '{names[0]}' in all {int(counts.sum()):,} rows that have one, so "
+            "there is nothing to tell apart. Name another column: -o data.label=COLUMN"
         )
-    numbers = np.full(len(cells), -1, dtype=np.int64)
-    numbers[known] = codes
-    source.labels = numbers
-    source.class_names = tuple(names.tolist())
+    if numeric:
+        values, wrong = profile.floats(pa.array(names, pa.string()))
+        _refuse_wrong(source, label, next((name for name, bad in zip(names, wrong, strict=True) if bad), ""))
+        of_code = np.full(len(cells.names) + 1, np.nan)  # one place more for -1, a missing cell
+        of_code[used] = values
+        source.targets = of_code[codes]
+        if (np.mod(values, 1) != 0).any() or len(names) > MOST_NUMBERED:
+            return
+        order = np.argsort(values, kind="stable")
+        used, names = used[order], [names[place] for place in order.tolist()]
+    elif len(names) > MOST_CLASSES:
+        raise _too_many(source, label, f"{len(names):,}")
+    number = np.full(len(cells.names) + 1, -1, dtype=np.int64)
+    number[used] = np.arange(len(used))
+    source.labels = number[codes]
+    source.class_names = tuple(names)
 
 
-def _arrow(cells: NDArray[np.generic]) -> Any:
-    import pyarrow as pa
+def _refuse_wrong(source: TableSource, label: str, cell: str) -> None:
+    if cell:
+        raise InputError(f"{source.name}: the label column '{label}' holds numbers and '{cell}', which is none.")
 
-    return pa.array(cells, pa.string())
+
+def _too_many(source: TableSource, label: str, count: str) -> InputError:
+    return InputError(
+        f"{source.name}: the label column '{label}' has {count} different values in {len(source):,} rows. "
+        f"Classes come again; there may be {MOST_CLASSES:,} at most. Name another column: -o data.label=COLUMN"
+    )
 
 
-def find_parts(source: TableSource, split: str, pieces: Sequence[NDArray[np.generic]]) -> Any:
+def find_parts(source: TableSource, split: str, cells: Coded) -> TablePart:
     """Divide a table by a column of ``train`` and ``test``.
 
     Args:
         source: the whole.
         split: name of the column.
-        pieces: its cells.
+        cells: of that column.
 
     Returns:
         The rows that are not for tests, with the others as their test part.
@@ -84,17 +95,19 @@ def find_parts(source: TableSource, split: str, pieces: Sequence[NDArray[np.gene
     Raises:
         InputError: if the column holds something else, or one of the two parts is empty.
     """
-    cells = np.array([str(cell).lower() for cell in np.concatenate(pieces).tolist()])
-    known = ("train", "test", "validation", "valid", "val", "dev")
-    strange = [cell for cell in np.unique(cells) if cell not in known]
-    if strange:
+    codes = cells.codes if cells.few else np.zeros(0, np.int32)
+    used = {code: cells.names[code] if code >= 0 else "" for code in np.unique(codes).tolist()}
+    strange = [name for name in used.values() if not part_called(name)]
+    if strange or not cells.few:
         raise InputError(
             f"{source.name}: the column '{split}' must hold train and test (validation rows count as train). "
-            f"Received: '{strange[0]}'."
+            f"Received: '{strange[0] if strange else 'many different values'}'."
         )
-    test = np.flatnonzero(cells == "test")
-    train = np.flatnonzero(cells != "test")
+    tests = [code for code, name in used.items() if part_called(name) == "test"]
+    is_test = np.isin(codes, tests)
+    test, train = np.flatnonzero(is_test), np.flatnonzero(~is_test)
     if not len(test) or not len(train):
-        raise InputError(f"{source.name}: all rows of the column '{split}' are of one part, '{cells[0]}'.")
+        first = next(iter(used.values())).lower()
+        raise InputError(f"{source.name}: all rows of the column '{split}' are of one part, '{first}'.")
     part: Source = TablePart(source, test, f"test rows by {split}")
     return TablePart(source, train, f"rows to learn from by {split}", part)

@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kptk import errors
 from kptk.columns import KINDS, TEXT, Column
 from kptk.errors import InputError
 from kptk_tables.chunks import Chunk, chunks
+from kptk_tables.coded import Coded
 from kptk_tables.conversion import Converter
 from kptk_tables.inference import MISSING, Profile
 from kptk_tables.labels import find_parts, number_labels
 from kptk_tables.opening import digest
 from kptk_tables.problems import Problems
 from kptk_tables.row_store import RowStore
-from kptk_tables.table_source import TableSource
+from kptk_tables.table_source import TablePart, TableSource
 
 
 def table_file(
@@ -34,7 +34,7 @@ def table_file(
     missing: str = "",
     absent: str = "error",
     on_bad_input: str = "error",
-) -> TableSource:
+) -> TableSource | TablePart:
     """Open a table. Every cell is looked at once, so that a bad row is known at the start and not hours later.
 
     The rows are kept in a temporary file in a form that is read by row number, so memory does not grow with the table and
@@ -52,8 +52,8 @@ def table_file(
         decimal: decimal mark of numbers in a text file, ``"point"`` or ``"comma"``.
         missing: cells that mean that nothing is known, beside the usual ones (empty, ``NA``, ``?``, ``null``, ``None``,
             ``NaN``), with commas between.
-        absent: what to do with a column that another option names and the table lacks: ``"error"``, or ``"ignore"``, with
-            which a model's own options are used to read other tables.
+        absent: what to do with a column that another option names and the table lacks, and with a label that is the same in
+            all rows: ``"error"``, or ``"ignore"``, with which a model's own options are used to read other tables.
         on_bad_input: ``"error"`` refuses a table with a bad row, ``"skip"`` leaves such rows out and lists them.
 
     Returns:
@@ -94,8 +94,7 @@ def table_file(
         raise InputError(f"{path}: no column is left beside the label and those that are dropped.")
     converters = {column.name: Converter(profiles[column.name], column.kind) for column in columns}
     store = RowStore(np.dtype([(f"c{place}", converters[c.name].dtype) for place, c in enumerate(columns)]))
-    labels: list[NDArray[np.generic]] = []
-    parts: list[NDArray[np.generic]] = []
+    coded = {name: Coded(profiles[name]) for name in special}
     for piece in pieces():
         bad = np.zeros(len(piece.rows), dtype=bool)
         records = np.empty(len(piece.rows), store.dtype)
@@ -103,10 +102,8 @@ def table_file(
             records[f"c{place}"] = converters[column.name](piece, store, problems, bad)
         good = ~bad
         store.append(records if good.all() else records[good])
-        if label:
-            labels.append(profiles[label].texts(piece.columns[label]).to_numpy(zero_copy_only=False)[good])
-        if split:
-            parts.append(profiles[split].texts(piece.columns[split]).to_numpy(zero_copy_only=False)[good])
+        for name, cells in coded.items():
+            cells.add(piece.columns[name], good)
     if not len(store):
         raise InputError(f"{path}: every row is bad. The first: {problems.listed[0].path}: {problems.listed[0].reason}")
     store.finish()
@@ -119,13 +116,13 @@ def table_file(
         problems.listed,
     )
     if label:
-        number_labels(source, label, labels, profiles[label])
+        number_labels(source, label, coded[label], learn=absent == "error")
     else:
         source.remarks = (
             "No column is the label, so every column is an input. If one of them is to be predicted later, keep it out: "
             "-o data.label=COLUMN",
         )
-    return find_parts(source, split, parts) if split else source
+    return find_parts(source, split, coded[split]) if split else source
 
 
 def _words(text: str) -> list[str]:

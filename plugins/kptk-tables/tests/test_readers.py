@@ -162,6 +162,13 @@ REFUSED = [
     ("delimiter", "a;b\n1;2\n", {"delimiter": ","}, "Say another delimiter: -o data.delimiter=semicolon"),
     ("thousands", 'a\n"1,234"\n"5,678"\n', {}, r"row 1, column 'a': '1,234' is a number written as text"),
     ("currency", "a,b\n$12.50,1\n$3,2\n", {}, r"row 1, column 'a': '\$12.50' is a number written as text"),
+    ("dates", "a,b\n,1\n31.12.2020,1\n01.02.2021,2\n", {}, r"row 2, column 'a': '31\.12\.2020' is a date of which day"),
+    (
+        "US dates",
+        "a\n2/3/20\n4/5/2021\n",
+        {},
+        "Write it as 2026-11-30, or take it for a name: -o data.types=a:category",
+    ),
     ("comma", "a;b\n1,5;1\n2,5;2\n", {}, "data.decimal=comma"),
     ("one label", "a,y\n1,no\n2,no\n", {"label": "y"}, "label column 'y' is 'no' in all 2 rows"),
     ("no label", "a,y\n1,\n2,\n", {"label": "y"}, "every cell of the label column 'y' is missing"),
@@ -188,7 +195,7 @@ def test_many_different_names_are_a_text_and_no_classes(tmp_path: Path) -> None:
     source = table_file(path)
     assert source.columns[0].kind == "text"
     assert "more than 10,000 different values" in source.columns[0].note
-    with pytest.raises(InputError, match="'id' has 12,000 different values in 12,000 rows"):
+    with pytest.raises(InputError, match="'id' has more than 10,000 different values in 12,000 rows"):
         table_file(path, label="id")
     with pytest.raises(InputError, match="too many for categories"):
         table_file(path, types="id:category")
@@ -207,6 +214,14 @@ def test_labels_keep_their_names_and_may_be_missing(tmp_path: Path) -> None:
     assert kinds(source) == {"a": "number"}
 
 
+def test_rows_to_predict_for_may_have_one_label_or_none(tmp_path: Path) -> None:
+    one = table_file(write(tmp_path, "a,y\n1,no\n2,no\n"), label="y", absent="ignore")
+    assert (one.class_names, one.labels.tolist()) == (("no",), [0, 0])
+    none = table_file(write(tmp_path, "a,y\n1,\n2,\n"), label="y", absent="ignore")
+    assert none.labels is None
+    assert kinds(none) == {"a": "number"}
+
+
 def test_numbers_as_labels_are_targets_and_few_are_classes_too(tmp_path: Path) -> None:
     grades = table_file(write(tmp_path, "a,y\n1,10\n2,9\n3,10\n"), label="y")
     assert grades.class_names == ("9", "10")
@@ -215,6 +230,16 @@ def test_numbers_as_labels_are_targets_and_few_are_classes_too(tmp_path: Path) -
     prices = table_file(write(tmp_path, "a,y\n1,10.5\n2,9.25\n3,10\n"), label="y")
     assert prices.labels is None
     assert prices.targets.tolist() == [10.5, 9.25, 10.0]
+
+
+@pytest.mark.parametrize("count", [30, 12_000])
+def test_a_label_among_numbers_that_is_none_is_refused(tmp_path: Path, count: int) -> None:
+    text = "a,y\n" + "".join(f"{row},{row}.5\n" for row in range(count))
+    source = table_file(write(tmp_path, text + "1,\n"), label="y")
+    assert source.targets[:2].tolist() == [0.5, 1.5]
+    assert np.isnan(source.targets[-1])
+    with pytest.raises(InputError, match="label column 'y' holds numbers and 'many', which is none"):
+        table_file(write(tmp_path, text + "1,many\n"), label="y")
 
 
 def test_a_column_divides_train_and_test(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,11 @@ class Unreadable(Exception):
     """A file that is not a usable image; the message says why."""
 
 
-def open_image(path: Path) -> Image.Image:
-    """Open and decode a file.
+def open_image(content: bytes) -> Image.Image:
+    """Decode a file.
 
     Args:
-        path: the file.
+        content: its bytes.
 
     Returns:
         The upright image with all its pixels loaded.
@@ -33,7 +33,7 @@ def open_image(path: Path) -> Image.Image:
         Unreadable: if it is not an image, is cut off, or has pixels that cannot be bytes.
     """
     try:
-        with path.open("rb") as file, Image.open(file) as image:
+        with Image.open(io.BytesIO(content)) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise Unreadable(f"too large: {image.width} x {image.height} pixels")
             if image.mode == "F":

@@ -86,7 +86,7 @@ def _source(
         good = np.setdiff1d(np.arange(len(x)), bad)
         x, y = x[good], None if y is None else y[good]
         x = _in_range(path, x, name)
-    labels, targets = _labels(path, y, len(x))
+    labels, targets = labels_of(path, y, len(x))
     source = ArraySource(x, labels, targets=targets, name=Path(path).name, holdout=holdout)
     source.skipped = tuple(skipped)
     return source
@@ -126,8 +126,20 @@ def _in_range(path: str, x: Array, name: str) -> Array:
     return x
 
 
-def _labels(path: str, y: Array | None, rows: int) -> tuple[Any, Any]:
-    """Class numbers or names, or other targets: fractions, several numbers a row, masks, images."""
+def labels_of(path: str, y: Array | None, rows: int) -> tuple[Any, Any]:
+    """Class numbers or names, or other targets: fractions, several numbers a row, masks, images.
+
+    Args:
+        path: the file, for messages.
+        y: what stands beside the images, or None.
+        rows: how many images there are.
+
+    Returns:
+        Labels and targets, one of them None.
+
+    Raises:
+        InputError: if they do not fit.
+    """
     if y is None:
         return None, None
     y = np.asarray(y)

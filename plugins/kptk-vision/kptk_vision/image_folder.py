@@ -1,92 +1,29 @@
-"""A folder of images, with or without class sub-folders."""
+"""A folder of images, with or without class sub-folders; or of archives of images."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import zlib
-from collections import Counter
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kptk.data import BadInput, Source
-from kptk.errors import InputError, RunError
-from kptk_vision.decode import GREY_MODES, SUFFIXES, Pixels, Unreadable, open_image, to_array
-
-LARGEST_OWN_SIZE = 224
-MIXED_SIZE = 64
-THREADS = 2
-
-
-class ImageFolder(Source):
-    """Images that are read from their files when they are needed; use `image_folder` to open one.
-
-    Args:
-        root: the folder.
-        files: paths below it, in the order of the rows.
-        shape: ``(height, width, channels)`` of every row.
-        fingerprint: of the content.
-        labels: class of each file, or None.
-        class_names: names of the classes.
-        skipped: files that were left out.
-    """
-
-    inputs = "image"
-
-    def __init__(
-        self,
-        root: Path,
-        files: list[str],
-        shape: tuple[int, int, int],
-        fingerprint: str,
-        labels: NDArray[np.int64] | None,
-        class_names: tuple[str, ...],
-        skipped: tuple[BadInput, ...],
-    ) -> None:
-        self.root = root
-        self.files = files
-        self.row_shape = shape
-        self.labels = labels
-        self.class_names = class_names
-        self.skipped = skipped
-        self._fingerprint = fingerprint
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def read(self, rows: NDArray[np.int64]) -> Pixels:
-        """Decode some files as one batch of bytes."""
-        height, width, channels = self.row_shape
-        batch = np.empty((len(rows), *self.row_shape), dtype=np.uint8)
-        for place, row in enumerate(rows):
-            path = self.root / self.files[row]
-            try:
-                batch[place] = to_array(open_image(path), channels, height, width)
-            except Unreadable as error:
-                raise RunError(f"{path} could be read when the run began and cannot be read now: {error}") from None
-        return batch
-
-    def fingerprint(self) -> str:
-        """Hash of every file's name and content."""
-        return self._fingerprint
-
-    def describe(self) -> str:
-        """One line: the folder, how many images, their shape and classes."""
-        classes = f"{len(self.class_names)} classes" if self.labels is not None else "no labels"
-        left_out = f", {len(self.skipped):,} left out" if self.skipped else ""
-        shape = " x ".join(map(str, self.row_shape))
-        return f"{self.root}: {len(self):,} images as {shape}, {classes}{left_out}"
+from kptk.errors import InputError
+from kptk_vision.arrangement import arrange
+from kptk_vision.decode import SUFFIXES
+from kptk_vision.image_archive import ENDINGS, open_archives
+from kptk_vision.image_rows import image_rows
+from kptk_vision.names import Names
+from kptk_vision.saved_dataset import is_saved_dataset, saved_dataset
+from kptk_vision.store import FolderStore
 
 
-def image_folder(path: str, *, image_size: int = 0, channels: int = 0, on_bad_input: str = "error") -> ImageFolder:
+def image_folder(path: str, *, image_size: int = 0, channels: int = 0, on_bad_input: str = "error") -> Source:
     """Open a folder of images, read recursively.
 
     Every file is decoded once before training, so that a broken one is known at the start and not hours later. If all
-    images lie in sub-folders and there are several, the first sub-folder of each is its class.
+    images lie in sub-folders and there are several, the first sub-folder of each is its class; sub-folders train, test and
+    validation are parts, with the class folders in them. A folder without images that holds archives is read as what is
+    in them; one that `save_to_disk` of Hugging Face's datasets wrote, as its images and class labels.
 
     Args:
         path: the folder.
@@ -101,76 +38,80 @@ def image_folder(path: str, *, image_size: int = 0, channels: int = 0, on_bad_in
         InputError: if there is no image, or an unreadable one.
     """
     root = Path(path)
-    files = sorted(_images_below(root))
-    if not files:
-        others = sum(len(names) for _, _, names in os.walk(root))
+    if is_saved_dataset(root):
+        return saved_dataset(root, image_size, channels, on_bad_input)
+    bad: list[BadInput] = []
+    names = Names(files_below(root, tuple(SUFFIXES), bad))
+    archives = [root / name for name in files_below(root, ENDINGS, [])]
+    if bad and on_bad_input == "error":
+        raise InputError(f"{bad[0].path}: {bad[0].reason}. Mend it, or leave it out: --on-bad-input skip")
+    if not names and archives:
+        return open_archives(archives, str(root), image_size, channels, on_bad_input)
+    if not names and (root / "features.json").is_file():
+        raise InputError(
+            f"{root} is a folder of TensorFlow Datasets, whose records kptk does not read. Write the images out: pip install "
+            "tensorflow-datasets, then tfds.builder_from_directory(PATH).as_dataset(), or np.savez('images.npz', x=..., y=...)"
+        )
+    if not names:
+        others = sum(1 for _ in files_below(root, ("",), []))
         raise InputError(
             f"no images in {root} ({others:,} other files). Readable: {', '.join(sorted(SUFFIXES))}, in sub-folders too."
         )
-    with ThreadPoolExecutor(THREADS) as pool:
-        looks = list(pool.map(lambda name: _look(root / name), files, chunksize=64))
-    bad = [BadInput(str(root / name), look) for name, look in zip(files, looks, strict=True) if isinstance(look, str)]
-    if bad and on_bad_input == "error":
-        raise InputError(
-            f"{bad[0].path}: {bad[0].reason}; {len(bad):,} of {len(files):,} files cannot be read. "
-            "Mend or remove them, or leave them out: --on-bad-input skip"
+    source = image_rows(
+        FolderStore(root, names), image_size=image_size, channels=channels, on_bad_input=on_bad_input, bad_before=bad
+    )
+    if archives:
+        source.remarks = (
+            f"{len(archives):,} archives beside the images are not read, the first is {archives[0].name}.",
         )
-    good = [(name, look) for name, look in zip(files, looks, strict=True) if not isinstance(look, str)]
-    if not good:
-        raise InputError(
-            f"none of the {len(files):,} images in {root} can be read. First: {bad[0].path}: {bad[0].reason}"
-        )
-    names = [name for name, _ in good]
-    digest = hashlib.sha256()
-    for name, (_, _, _, checksum) in good:
-        digest.update(f"{name}\0{checksum}\n".encode())
-    labels, classes = _classes(names)
-    shape = _shape([look for _, look in good], image_size, channels)
-    digest.update(str(shape).encode())
-    return ImageFolder(root, names, shape, digest.hexdigest(), labels, classes, tuple(bad))
+    return arrange(source, lambda: (source.row_name(row) for row in range(len(source))))
 
 
-def _images_below(root: Path) -> Iterable[str]:
-    """Paths of image files relative to the folder; links to folders are not followed, so loops end."""
-    for folder, subfolders, names in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        base = Path(folder).relative_to(root)
-        for name in names:
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield str(base / name)
+def files_below(root: Path, endings: tuple[str, ...], bad: list[BadInput]) -> Iterator[str]:
+    """Paths of files below a folder, in alphabetical order; no more than one folder's names are in memory at a time.
+
+    Hidden files and folders are left out. A link to a folder is followed if that lies outside, and no folder is visited
+    twice, so links that go round in circles end.
+
+    Args:
+        root: the folder.
+        endings: of the files wanted, in small letters.
+        bad: gets folders that cannot be listed.
+    """
+    real = root.resolve()
+    visited: set[tuple[int, int]] = set()
+
+    def walk(folder: str) -> Iterator[str]:
+        try:
+            about = (root / folder).stat()
+            key = (about.st_dev, about.st_ino)
+            if key in visited:
+                return
+            visited.add(key)
+            with os.scandir(root / folder) as entries:
+                found = sorted(_listed(entries, real))
+        except OSError as error:
+            bad.append(BadInput(str(root / folder), error.strerror or str(error)))
+            return
+        for name in found:
+            if name.endswith("/"):
+                yield from walk(folder + name)
+            elif name.lower().endswith(endings):
+                yield folder + name
+
+    yield from walk("")
 
 
-Look = tuple[int, int, bool, int]
-"""Height, width, whether grey, checksum of the bytes."""
-
-
-def _look(path: Path) -> Look | str:
-    """Decode a file; return what matters of it, or why it cannot be read."""
-    try:
-        image = open_image(path)
-        return image.height, image.width, image.mode in GREY_MODES, zlib.crc32(path.read_bytes())
-    except Unreadable as error:
-        return str(error)
-    except OSError as error:
-        return error.strerror or str(error)
-
-
-def _classes(names: list[str]) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    tops = [Path(name).parts[0] if len(Path(name).parts) > 1 else "" for name in names]
-    classes = tuple(sorted(set(tops)))
-    if "" in classes or len(classes) < 2:
-        return None, ()
-    number = {name: index for index, name in enumerate(classes)}
-    return np.array([number[top] for top in tops], dtype=np.int64), classes
-
-
-def _shape(looks: list[Look], image_size: int, channels: int) -> tuple[int, int, int]:
-    if not channels:
-        channels = 1 if all(grey for _, _, grey, _ in looks) else 3
-    if image_size:
-        return image_size, image_size, channels
-    sizes = Counter((height, width) for height, width, _, _ in looks)
-    (height, width), _ = sizes.most_common(1)[0]
-    if len(sizes) == 1 and max(height, width) <= LARGEST_OWN_SIZE:
-        return height, width, channels
-    return MIXED_SIZE, MIXED_SIZE, channels
+def _listed(entries: Iterator[os.DirEntry[str]], real: Path) -> Iterator[str]:
+    """Names of a folder's files, and of its sub-folders with a slash behind: sorted, whole paths are in order too."""
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        try:
+            folder = entry.is_dir()
+        except OSError:  # a link to itself: reading it says so
+            folder = False
+        if not folder:
+            yield entry.name
+        elif not entry.is_symlink() or not Path(entry.path).resolve().is_relative_to(real):
+            yield f"{entry.name}/"

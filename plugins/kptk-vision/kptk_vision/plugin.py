@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from kptk import BackboneSpec, DatasetSpec, Option, PreprocessorSpec, hookimpl
+from kptk_vision.dataset_specs import datasets
 
 _RESNET = (
     Option(
@@ -206,75 +207,7 @@ def kptk_preprocessors() -> Iterator[PreprocessorSpec]:
     )
 
 
-_READER = (
-    Option(
-        name="image_size",
-        type=int,
-        default=0,
-        low=0,
-        high=1024,
-        help="Side in pixels; 0: the files' own size if they agree, else 64.",
-    ),
-    Option(
-        name="channels",
-        type=int,
-        default=0,
-        choices=(0, 1, 3),
-        help="1 grey, 3 colour, 0: what the files have.",
-    ),
-    Option(
-        name="on_bad_input",
-        type=str,
-        default="error",
-        choices=("error", "skip"),
-        help="Refuse an unreadable image, or leave it out and list it.",
-    ),
-)
-
-
 @hookimpl
 def kptk_datasets() -> Iterator[DatasetSpec]:
-    """Offer the bundled digits and emoji, image folders and arrays."""
-    yield DatasetSpec(
-        name="mnist10k",
-        target="kptk_vision.mnist10k:mnist10k",
-        summary="10,000 handwritten digits, 28 x 28, grey: 8,000 and 2,000 for tests.",
-        labels=True,
-        samples=8000,
-        licence="CC BY-SA 3.0",
-        suggests={
-            "preprocessor.flip": 0.0,
-            "preprocessor.crop": 0.6,
-            "preprocessor.rotation": 20.0,
-            "preprocessor.noise": 0.1,
-        },
-        since="0.1.0",
-    )
-    yield DatasetSpec(
-        name="emoji48",
-        target="kptk_vision.emoji48:emoji48",
-        summary="1,906 emoji in colour, 48 x 48, 9 classes: 1,528 and 378 for tests.",
-        labels=True,
-        samples=1528,
-        licence="Apache-2.0",
-        suggests={"preprocessor.crop": 0.4, "preprocessor.jitter": 0.2, "preprocessor.grey": 0.1},
-        since="0.1.0",
-    )
-    yield DatasetSpec(
-        name="image_folder",
-        target="kptk_vision.image_folder:image_folder",
-        summary="A folder of images, with or without a sub-folder for each class.",
-        options=_READER,
-        labels=True,
-        reads=("folder",),
-        since="0.1.0",
-    )
-    yield DatasetSpec(
-        name="image_array",
-        target="kptk_vision.image_array:image_array",
-        summary="Images in an .npz (x, and y where labelled) or .npy file.",
-        options=(_READER[2],),
-        labels=True,
-        reads=(".npz", ".npy"),
-        since="0.1.0",
-    )
+    """Offer the bundled digits and emoji; images in folders, archives, tables and arrays."""
+    yield from datasets()
