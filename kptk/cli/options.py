@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kptk.errors import UsageError
-from kptk.request import Request, Setting, from_toml, parse_setting
+from kptk.request import Request, Setting, from_toml, parse_setting, tracker_names
 
 PART_FLAGS = ("objective", "backbone", "preprocessor")
 FLAG_SETTINGS = {
@@ -17,6 +17,15 @@ FLAG_SETTINGS = {
     "seed": "train.seed",
     "limit": "data.limit",
 }
+
+
+tracker_option = click.option(
+    "--tracker",
+    "trackers",
+    multiple=True,
+    metavar="NAME",
+    help="Also keep the figures for another tool; repeatable; see: kptk list trackers",
+)
 
 
 def assembly_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,7 +82,7 @@ def to_request(flags: dict[str, Any]) -> Request:
     if flags.get("stop_on") is not None:
         settings.append(Setting("train.stop_on", stop_on(flags["stop_on"]), text=True))
     settings += [parse_setting(text) for text in flags.get("options", ())]
-    names = {part: flags[part] for part in PART_FLAGS if flags.get(part)}
+    names = {part: flags[part] for part in PART_FLAGS if flags.get(part)} | tracker_names(flags.get("trackers", ()))
     said = Request(recipe=flags.get("plugin", ""), names=names, data=flags.get("data", ""), settings=tuple(settings))
     return said.over(base)
 

@@ -13,6 +13,7 @@ from kptk.data import Source
 from kptk.errors import InputError, RunError
 from kptk.finetuning import read, resolve_finetune
 from kptk.plugins import Plugins
+from kptk.request import without_trackers
 from kptk.runfolder import CONFIG, ENVIRONMENT, RunFolder
 from kptk.training.assemble import like, open_like
 from kptk.training.choice import Scorer
@@ -80,7 +81,7 @@ class FineTuned:
         if preprocessor is None or not preprocessor.fits:
             return open_like(self.plugins, data, shape, wanted)
         if self.folder is not None:
-            part = resolve_finetune(self.plugins, read(self.folder.path / CONFIG)).data
+            part = resolve_finetune(self.plugins, without_trackers(read(self.folder.path / CONFIG))).data
             wanted = like(part, shape) | wanted | ({"split": ""} if whole else {})
         return preprocessor.prepared(open_like(self.plugins, data, None, wanted, preprocessor.kind))
 

@@ -94,6 +94,7 @@ def finish(run: Run, folder: RunFolder, first_loss: float) -> Result:
     }
     folder.write(runfolder.SUMMARY, json.dumps(summary, indent=2))
     _report(run, folder, summary)
+    run.tracking.end(summary)
     run.reporter.line(f"Trained for {duration(seconds)}. {verdict.sentence}")
     for finding in findings:
         run.reporter.line(f"Doctor: {finding.sentence}")
