@@ -54,7 +54,7 @@ def ways(page: ComparisonPage) -> Html | None:
     lines = [
         (name, *(_mean(found.get((name, count))) for count in labels)) for name in dict.fromkeys(r["arm"] for r in rows)
     ]
-    heads = ("Arm and way", *(place_name(count) for count in labels))
+    heads = ("Arm and way", *(f"{place_name(count)} a class" for count in labels))
     return table("Test accuracy, mean ± half of the 95 % interval over seeds", heads, lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 from kptk.errors import UsageError
 from kptk.training.tracker import Tracker, flat, run_name
 
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-"""MLflow counts its users over the network unless it is told not to."""
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_LOGGING_LEVEL": "WARNING"}
+"""MLflow counts its users over the network unless it is told not to, and tells of every table that it makes."""
+ODD = re.compile(r"[^\w\-. :/]")
+"""What a name of MLflow's may not have."""
 DATABASE = "mlflow.db"
 RUN_ID = "run_id"
 LONGEST = 500
@@ -70,7 +73,7 @@ class MLflow(Tracker):
             return
         self._run = self._client.create_run(self._experiment(store), run_name=run_name(folder)).info.run_id
         kept.write_text(self._run, encoding="utf-8")
-        params = [Param(name, _text(value)[:LONGEST]) for name, value in flat(config)]
+        params = [Param(ODD.sub("_", name), _text(value)[:LONGEST]) for name, value in flat(config)]
         for first in range(0, len(params), AT_ONCE):
             self._client.log_batch(self._run, params=params[first : first + AT_ONCE])
 
@@ -79,7 +82,7 @@ class MLflow(Tracker):
         from mlflow.entities import Metric
 
         now = int(1000 * time.time())
-        self._client.log_batch(self._run, metrics=[Metric(name, value, now, step) for name, value in metrics.items()])
+        self._client.log_batch(self._run, metrics=[Metric(ODD.sub("_", name), value, now, step) for name, value in metrics.items()])
 
     def end(self, summary: Mapping[str, Any], files: Sequence[Path]) -> None:
         """Keep status and files, and close the run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class WandB(Tracker):
 
         kept = folder / RUN_ID
         if not kept.exists():
-            kept.write_text(wandb.util.generate_id(), encoding="utf-8")
+            kept.write_text(uuid.uuid4().hex[:8], encoding="utf-8")
         self._run = wandb.init(
             project=self.project,
             name=run_name(folder),
