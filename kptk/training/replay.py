@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,7 +153,7 @@ def _steps(run: Run, start: int, stop: int) -> int | None:
     return repeat(run.model.fit, stream, start, stop)
 
 
-def repeat(fit: Callable[..., Any], stream: Iterable[Any], start: int, stop: int) -> int | None:
+def repeat(fit: Callable[..., Any], stream: Iterator[Any], start: int, stop: int) -> int | None:
     """Make steps again.
 
     Args:
