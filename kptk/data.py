@@ -155,7 +155,8 @@ class ArraySource(Source):
 
     def describe(self) -> str:
         """One line: what it is, how many rows, their shape."""
-        labels = f", {len(self.class_names)} classes" if self.labels is not None else ", no labels"
+        count = len(self.class_names)
+        labels = f", {count} class{'es' if count != 1 else ''}" if self.labels is not None else ", no labels"
         if self.targets is not None:
             labels = f", targets of {' x '.join(map(str, self.targets.shape[1:])) or 'one number'}"
         shape = " x ".join(map(str, self.row_shape)) or "one value"

@@ -38,8 +38,15 @@ def refuse_corpora(config: ComparisonConfig, table: Table, plugins: Plugins) -> 
     Raises:
         InputError: naming the arm.
     """
-    pool = ArraySource(table.x, inputs=table.inputs, name=table.description)
+    pool = _Pool(table.x, inputs=table.inputs, name=table.description)
     for arm in config.arms:
         asks = arm.objective and arm.preprocessor and arm.preprocessor.offer and arm.preprocessor.offer.spec.refuses
         for where in arm.pretrain if asks else ():
             refuse_rows(arm.preprocessor, pool if where == OWN else open_other(config, plugins, pool))
+
+
+class _Pool(ArraySource):
+    """The comparison's own rows, called what the data calls itself."""
+
+    def describe(self) -> str:
+        return self.name
