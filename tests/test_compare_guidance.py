@@ -60,8 +60,8 @@ FINDINGS = [
 def test_the_best_is_named_with_those_not_shown_to_be_worse_and_where_nothing_is_gained() -> None:
     assert guidance(config("a", "b", "scratch"), MEANS, FINDINGS, []) == [
         "At 1 label per class: take a, or any of b, which is not shown to be worse.",
-        "At 5 labels per class: pre-training is not shown to gain anything over scratch; do without it, or try more seeds and a "
-        "larger budget.",
+        "At 5 labels per class: pre-training is not shown to gain anything over scratch; more seeds or a larger budget would "
+        "tell, and until they do scratch is the cheaper choice.",
     ]
 
 

@@ -77,7 +77,7 @@ class Encoders:
         """An encoder that knows the digits."""
         keras = self.keras
         keras.utils.set_random_seed(0)
-        head = keras.layers.Dense(10)
+        head = keras.layers.Dense(10, name="classes")
         model = keras.Model(self.network.input, head(self.network.output))
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         rng = np.random.default_rng(0)

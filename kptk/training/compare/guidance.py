@@ -62,7 +62,10 @@ def _answer(best: str, equal: list[str], scratch: set[str], seconds: Mapping[str
         if best in scratch and set(equal) <= scratch and len(scratch) > 1:
             return _take(best, equal)
         name = best if best in scratch else next(name for name in equal if name in scratch)
-        return f"pre-training is not shown to gain anything over {name}; do without it, or try more seeds and a larger budget."
+        return (
+            f"pre-training is not shown to gain anything over {name}; more seeds or a larger budget would tell, and until they do "
+            f"{name} is the cheaper choice."
+        )
     cheap = [name for name in equal if seconds.get(name, 0.0) < CHEAPER * seconds.get(best, 0.0)]
     if cheap:
         name = min(cheap, key=lambda name: seconds[name])
