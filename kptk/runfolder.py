@@ -112,7 +112,9 @@ class RunFolder:
         if not folder.path.exists():
             raise InputError(f"no run folder at {path}.")
         if not (folder.path / CONFIG).is_file():
-            raise InputError(f"{path} is not a run folder: it has no {CONFIG}. Make one: kptk train --plugin contrastive --out RUN")
+            raise InputError(
+                f"{path} is not a run folder: it has no {CONFIG}. Make one: kptk train --plugin contrastive --out RUN"
+            )
         return folder
 
     @property

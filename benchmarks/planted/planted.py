@@ -6,7 +6,7 @@
 
 `chance` makes the cells of many comparisons with tiny networks (frozen features and a kNN vote, labels drawn anew, the better
 way chosen on validation rows) and hands them to the code that writes a comparison's summary: means, paired tests, Holm,
-sentences. It counts the comparisons whose verdict says that one arm beats another. The other two run the command line itself.
+sentences. Finished comparisons are kept in results.jsonl and not repeated. It counts the comparisons whose verdict says that one arm beats another. The other two run the command line itself.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from kptk.training.experiment import Cell, Grid, draw
 
 TESTED, SEEDS, LABELS = 500, 5, (1, 5)
 WAYS = ("frozen", "knn")
+RESULTS = Path(__file__).parent / "results.jsonl"
 
 
 def configuration(arms: tuple[str, ...]):
@@ -134,30 +135,48 @@ def said_so(summary: dict) -> bool:
     return any(" beats " in sentence or " falls behind " in sentence for sentence in summary["verdicts"])
 
 
-def chance(repeats: int) -> None:
-    digits = load_digits()
-    images = (digits.images / 16).astype("float32")[..., None]
-    y = digits.target.astype(np.int64)
-    encoders = Encoders(images)
+def cases(encoders: Encoders, y: np.ndarray, repeats: int) -> dict[str, tuple[dict, bool, int]]:
+    """The encoders of each case, whether its labels are shuffled, and how often it is repeated."""
     known = encoders.trained(np.arange(len(y)), y)
-    cases = {
-        "random encoder twice": ({"first": encoders.random, "second": encoders.random}, None, repeats),
-        "random encoder three times": (dict.fromkeys(("first", "second", "third"), encoders.random), None, repeats),
-        "trained and random, shuffled labels": ({"first": lambda rng: known, "second": encoders.random}, 0, repeats),
-        "trained and random, true labels": (
-            {"first": lambda rng: known, "second": encoders.random},
-            None,
-            max(repeats // 10, 1),
-        ),
+    pair = {"first": lambda rng: known, "second": encoders.random}
+    return {
+        "random encoder twice": ({"first": encoders.random, "second": encoders.random}, False, repeats),
+        "trained and random, shuffled labels": (pair, True, repeats),
+        "trained and random, true labels": (pair, False, max(repeats // 10, 1)),
+        "random encoder three times": (dict.fromkeys(("first", "second", "third"), encoders.random), False, repeats),
     }
-    print("| case | comparisons | claim a difference | share | 95 % interval |\n| --- | ---: | ---: | ---: | --- |")
-    for name, (arms, shuffle, count) in cases.items():
-        claims = 0
-        for repeat in range(count):
-            labels = y if shuffle is None else np.random.default_rng([8, repeat]).permutation(y)
-            claims += said_so(comparison(arms, labels, repeat))
-        low, high = interval(claims, count)
-        print(f"| {name} | {count} | {claims} | {claims / count:.1%} | {low:.1%} to {high:.1%} |", flush=True)
+
+
+def chance(repeats: int) -> None:
+    """Make the comparisons that are missing, the cases in turn, and print the shares."""
+    digits = load_digits()
+    y = digits.target.astype(np.int64)
+    made = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    done = {(row["case"], row["repeat"]) for row in made}
+    every = cases(Encoders((digits.images / 16).astype("float32")[..., None]), y, repeats)
+    for repeat in range(repeats):
+        for name, (arms, shuffled, count) in every.items():
+            if repeat < count and (name, repeat) not in done:
+                labels = np.random.default_rng([8, repeat]).permutation(y) if shuffled else y
+                row = {"case": name, "repeat": repeat, "claims": said_so(comparison(arms, labels, repeat))}
+                made.append(row)
+                with RESULTS.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+    print(shares(made))
+
+
+def shares(made: list[dict]) -> str:
+    """A Markdown table of how often each case claims a difference."""
+    lines = [
+        "| case | comparisons | claim a difference | share | 95 % interval |",
+        "| --- | ---: | ---: | ---: | --- |",
+    ]
+    for name in dict.fromkeys(row["case"] for row in made):
+        claims = [row["claims"] for row in made if row["case"] == name]
+        low, high = interval(sum(claims), len(claims))
+        share = sum(claims) / len(claims)
+        lines.append(f"| {name} | {len(claims)} | {sum(claims)} | {share:.1%} | {low:.1%} to {high:.1%} |")
+    return "\n".join(lines)
 
 
 def interval(found: int, of: int) -> tuple[float, float]:

@@ -63,8 +63,8 @@ def _answer(best: str, equal: list[str], scratch: set[str], seconds: Mapping[str
             return _take(best, equal)
         name = best if best in scratch else next(name for name in equal if name in scratch)
         return (
-            f"pre-training is not shown to gain anything over {name}; more seeds or a larger budget would tell, and until they do "
-            f"{name} is the cheaper choice."
+            f"pre-training is not shown to gain anything over {name}; more seeds or a larger budget would tell, and until they "
+            f"do {name} is the cheaper choice."
         )
     cheap = [name for name in equal if seconds.get(name, 0.0) < CHEAPER * seconds.get(best, 0.0)]
     if cheap:

@@ -171,7 +171,8 @@ def environment(page: Page) -> Html:
     if not any(use.get("target") for use in used.values()):  # a comparison keeps none
         heads.pop()
     plugins = [
-        (part, *(use.get(key, "") for key in ("id", "distribution", "target")[: len(heads) - 1])) for part, use in used.items()
+        (part, *(use.get(key, "") for key in ("id", "distribution", "target")[: len(heads) - 1]))
+        for part, use in used.items()
     ]
     listed = facts(
         (
