@@ -6,7 +6,8 @@
 
 `chance` makes the cells of many comparisons with tiny networks (frozen features and a kNN vote, labels drawn anew, the better
 way chosen on validation rows) and hands them to the code that writes a comparison's summary: means, paired tests, Holm,
-sentences. Finished comparisons are kept in results.jsonl and not repeated. It counts the comparisons whose verdict says that one arm beats another. The other two run the command line itself.
+sentences. It counts the comparisons whose verdict says that one arm beats another. Finished comparisons are kept in
+results.jsonl and not repeated. The other two run the command line itself.
 """
 
 from __future__ import annotations

@@ -82,7 +82,8 @@ class MLflow(Tracker):
         from mlflow.entities import Metric
 
         now = int(1000 * time.time())
-        self._client.log_batch(self._run, metrics=[Metric(ODD.sub("_", name), value, now, step) for name, value in metrics.items()])
+        rows = [Metric(ODD.sub("_", name), value, now, step) for name, value in metrics.items()]
+        self._client.log_batch(self._run, metrics=rows)
 
     def end(self, summary: Mapping[str, Any], files: Sequence[Path]) -> None:
         """Keep status and files, and close the run."""
