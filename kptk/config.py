@@ -246,6 +246,8 @@ def find_option(
     if dot:
         if section not in available:
             hint = errors.did_you_mean(section, available)
+            if is_tracker(section):
+                hint = f"Name the tracker as well: --tracker {section.partition('.')[2]}"
             raise errors.UsageError(
                 f"no part called '{section}' in '{key}'; the parts are: {', '.join(available)}. {hint}"
             )

@@ -120,6 +120,22 @@ def test_an_unknown_tracker_is_refused(plugins) -> None:
         resolve(plugins, Request(recipe="contrastive", names=tracker_names(["kepd"])))
 
 
+def test_an_option_that_a_tracker_refuses_ends_nothing_half_way(plugins) -> None:
+    pytest.importorskip("mlflow")
+    config = resolve(
+        plugins,
+        Request(
+            recipe="contrastive",
+            names=tracker_names(["mlflow"]),
+            settings=(Setting("trackers.mlflow.store", "https://tracking.example"),),
+        ),
+    )
+    with pytest.raises(UsageError, match="must be a local folder"):
+        Tracking(config.trackers, Reporter())
+    with pytest.raises(UsageError, match="Name the tracker as well: --tracker mlflow"):
+        resolve(plugins, Request(recipe="contrastive", settings=(Setting("trackers.mlflow.store", "x"),)))
+
+
 def test_trackers_are_not_imported_unless_named() -> None:
     script = (
         "import sys; from kptk.config import resolve; from kptk.plugins import Plugins; from kptk.request import Request\n"

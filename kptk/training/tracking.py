@@ -28,11 +28,16 @@ class Tracking:
     Args:
         parts: those that its configuration names, by section.
         reporter: how the run speaks.
+
+    Raises:
+        UsageError: if a tracker refuses an option.
+        PluginError: if the code of one cannot be imported.
     """
 
     def __init__(self, parts: Mapping[str, Part], reporter: Reporter) -> None:
         self.parts = parts
         self.reporter = reporter
+        self._made: dict[str, Tracker] = {_name(part): _build(part) for part in parts.values()}
         self._trackers: dict[str, Tracker] = {}
         self._folder: RunFolder | None = None
 
@@ -64,8 +69,7 @@ class Tracking:
             self._try(_name(part), partial(self._open, part, table, folder))
 
     def _open(self, part: Part, config: Mapping[str, Any], folder: RunFolder) -> None:
-        assert part.offer is not None
-        tracker: Tracker = load_target(part.offer)(**part.values)  # type: ignore[operator]
+        tracker = self._made[_name(part)]
         place = where(folder, _name(part))
         place.mkdir(parents=True, exist_ok=True)
         tracker.begin(config, place)
@@ -108,6 +112,12 @@ class Tracking:
                 f"Warning: tracker {name} failed and is left out from here on ({type(error).__name__}: "
                 f"{what[0] if what else ''})"
             )
+
+
+def _build(part: Part) -> Tracker:
+    assert part.offer is not None
+    made: Tracker = load_target(part.offer)(**part.values)  # type: ignore[operator]
+    return made
 
 
 def _name(part: Part) -> str:
