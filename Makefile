@@ -21,6 +21,8 @@ WORKERS ?= 2
 PYTEST := -m pytest -n $(WORKERS) --dist loadscope
 # What was seen to pass on JAX and PyTorch; `make test-jax BACKEND_TESTS=plugins` tries every plugin.
 BACKEND_TESTS ?= tests plugins/kptk-contrastive plugins/kptk-vision/tests/test_image_views.py plugins/kptk-vision/tests/test_backbones.py
+# Trackers that the tests try; the others' tests are skipped: make test TRACKERS=tensorboard,mlflow,wandb
+TRACKERS ?= tensorboard
 ONE_THREAD := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 
 .PHONY: help demo env all test test-jax test-torch check lint types docs wheel-check clean
@@ -42,7 +44,7 @@ endef
 	$(call new_env,.venv,$(ALL_PARTS))
 
 .envs/test/.done: $(SOURCES)
-	$(call new_env,.envs/test,$(ALL_PARTS) -e .[test$(comma)dev$(comma)onnx])
+	$(call new_env,.envs/test,$(ALL_PARTS) -e .[test$(comma)dev$(comma)onnx] -e plugins/kptk-trackers[$(TRACKERS)])
 
 .envs/jax/.done: $(SOURCES)
 	$(call new_env,.envs/jax,-e .[jax$(comma)test] $(LIGHT_PARTS))

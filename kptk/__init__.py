@@ -21,6 +21,7 @@ _PUBLIC = {
     "RecipeSpec": "kptk.spec",
     "StrategySpec": "kptk.spec",
     "TaskSpec": "kptk.spec",
+    "TrackerSpec": "kptk.spec",
     "hookimpl": "kptk.hookspecs",
     "Plugins": "kptk.plugins",
     "RunConfig": "kptk.config",
@@ -51,6 +52,7 @@ _PUBLIC = {
     "KptkRegressor": "kptk.training.estimators",
     "Strategy": "kptk.training.strategy",
     "Task": "kptk.training.task",
+    "Tracker": "kptk.training.tracker",
     "load_model": "kptk.training.saving",
     "transfer": "kptk.training.receipt",
 }
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     from kptk.spec import RecipeSpec as RecipeSpec
     from kptk.spec import StrategySpec as StrategySpec
     from kptk.spec import TaskSpec as TaskSpec
+    from kptk.spec import TrackerSpec as TrackerSpec
     from kptk.training.api import backbone as backbone
     from kptk.training.api import dataset as dataset
     from kptk.training.api import embed as embed
@@ -98,6 +101,7 @@ if TYPE_CHECKING:
     from kptk.training.saving import load_model as load_model
     from kptk.training.strategy import Strategy as Strategy
     from kptk.training.task import Task as Task
+    from kptk.training.tracker import Tracker as Tracker
 
 __all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604  the names are strings, made below on demand
 

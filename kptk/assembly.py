@@ -9,6 +9,7 @@ from kptk import modelfile
 from kptk.config import RunConfig
 from kptk.data import Source
 from kptk.errors import InputError, UsageError
+from kptk.tracking import require_packages
 
 
 def check(config: RunConfig) -> None:
@@ -18,11 +19,12 @@ def check(config: RunConfig) -> None:
         config: a resolved configuration.
 
     Raises:
-        UsageError: with one sentence for each misfit, naming both parts.
+        UsageError: with one sentence for each misfit, naming both parts; or if a tracker lacks its package.
     """
     misfits = list(_misfits(config))
     if misfits:
         raise UsageError("\n".join(misfits))
+    require_packages(config.trackers)
 
 
 def check_labels(config: RunConfig, source: Source) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from kptk.discovery import Offer
 from kptk.locating import locate as locate
 from kptk.locating import stand_in
 from kptk.plugins import Plugins
-from kptk.request import PARTS, Request, Setting
+from kptk.request import PARTS, Request, Setting, is_tracker
 from kptk.spec import Option, RecipeSpec
 
 CORE_OPTIONS = {"train": settings.TRAIN, "probe": settings.PROBE}
@@ -44,6 +44,7 @@ class RunConfig:
         data: the data set or reader and its options.
         train: options of the training loop.
         probe: options of the kNN check while training.
+        trackers: who else keeps the figures of the run, by section, ``"trackers.tensorboard"``; nobody by default.
 
     Example:
         >>> from kptk.request import Request
@@ -59,6 +60,7 @@ class RunConfig:
     data: Part
     train: Part
     probe: Part
+    trackers: Mapping[str, Part] = field(default_factory=dict)
 
     def sections(self) -> Iterator[tuple[str, Part]]:
         """Yield each section's name and content, in the order in which they are written."""
@@ -66,6 +68,7 @@ class RunConfig:
             part = getattr(self, name)
             if part is not None:
                 yield name, part
+        yield from self.trackers.items()
 
     @property
     def views(self) -> int:
@@ -112,6 +115,7 @@ def resolve(plugins: Plugins, request: Request) -> RunConfig:
         else:
             offers[section] = _part_offer(plugins, section, request, recipe_spec)
     offers["data"], path = _data_offer(plugins, request, recipe_spec, offers["backbone"])
+    offers |= tracker_offers(plugins, request)
     available = {section: offer.spec.options if offer else () for section, offer in offers.items()} | CORE_OPTIONS
     available["data"] = (*settings.DATA, *available["data"])
 
@@ -139,7 +143,25 @@ def resolve(plugins: Plugins, request: Request) -> RunConfig:
         data=parts["data"],
         train=parts["train"],
         probe=parts["probe"],
+        trackers={section: part for section, part in parts.items() if is_tracker(section)},
     )
+
+
+def tracker_offers(plugins: Plugins, request: Request) -> dict[str, Offer | None]:
+    """Look up the trackers that a request names.
+
+    Args:
+        plugins: the registry.
+        request: what the user said.
+
+    Returns:
+        Who offers each, by section.
+    """
+    return {
+        section: plugins.find("tracker", name, "--tracker")
+        for section, name in request.names.items()
+        if is_tracker(section)
+    }
 
 
 def _part_offer(plugins: Plugins, section: str, request: Request, recipe: RecipeSpec) -> Offer | None:
@@ -224,6 +246,8 @@ def find_option(
     if dot:
         if section not in available:
             hint = errors.did_you_mean(section, available)
+            if is_tracker(section):
+                hint = f"Name the tracker as well: --tracker {section.partition('.')[2]}"
             raise errors.UsageError(
                 f"no part called '{section}' in '{key}'; the parts are: {', '.join(available)}. {hint}"
             )
@@ -256,8 +280,9 @@ def settings_between(base: RunConfig, config: RunConfig) -> list[Setting]:
         config: what to describe.
     """
     different = []
+    before = dict(base.sections())
     for section, part in config.sections():
-        other = getattr(base, section)
+        other = before.get(section)
         for key, value in part.values.items():
             if other is None or other.values.get(key) != value:
                 different.append(Setting(f"{section}.{key}", value))

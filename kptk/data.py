@@ -168,7 +168,8 @@ class ArraySource(Source):
 
     def describe(self) -> str:
         """One line: what it is, how many rows, their shape."""
-        labels = f", {len(self.class_names)} classes" if self.labels is not None else ", no labels"
+        count = len(self.class_names)
+        labels = f", {count} class{'es' if count != 1 else ''}" if self.labels is not None else ", no labels"
         if self.targets is not None:
             labels = f", targets of {' x '.join(map(str, self.targets.shape[1:])) or 'one number'}"
         shape = " x ".join(map(str, self.row_shape)) or "one value"
@@ -223,6 +224,57 @@ class Subset(Source):
     def row_name(self, row: int) -> str:
         """What the whole calls the row."""
         return self.whole.row_name(int(self.rows[row]))
+
+
+class Joined(Source):
+    """The rows of several sources of one kind, one source after the other, without labels.
+
+    Args:
+        sources: at least one.
+
+    Example:
+        >>> import numpy as np
+        >>> both = Joined(ArraySource(np.zeros(3)), ArraySource(np.ones(2)))
+        >>> both.read(np.array([4, 0]))
+        array([1., 0.])
+    """
+
+    def __init__(self, *sources: Source) -> None:
+        import numpy as np
+
+        self.sources = sources
+        self.inputs = sources[0].inputs
+        self.row_shape = sources[0].row_shape
+        self.columns = sources[0].columns
+        self._ends = np.cumsum([len(source) for source in sources])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.generic]:
+        """Read some rows as one batch."""
+        import numpy as np
+
+        rows = np.asarray(rows)
+        owners = np.searchsorted(self._ends, rows, side="right")
+        parts = {}
+        for owner in np.unique(owners):
+            first = int(self._ends[owner]) - len(self.sources[owner])
+            parts[int(owner)] = iter(self.sources[owner].read(rows[owners == owner] - first))
+        read = [next(parts[int(owner)]) for owner in owners]
+        if isinstance(read[0], str):  # rows of text stay objects
+            batch = np.empty(len(read), dtype=object)
+            batch[:] = read
+            return batch
+        return np.stack(read)
+
+    def fingerprint(self) -> str:
+        """Hash of the sources' fingerprints."""
+        return hashlib.sha256("".join(source.fingerprint() for source in self.sources).encode()).hexdigest()
+
+    def describe(self) -> str:
+        """One line: the sources."""
+        return " and ".join(source.describe() for source in self.sources)
 
 
 def limited(source: Source, limit: int, seed: int) -> Source:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kptk import errors, runfolder, settings
-from kptk.config import Part, RunConfig, fill, find_option, locate, resolve
+from kptk.config import Part, RunConfig, fill, find_option, locate, resolve, tracker_offers
 from kptk.discovery import Offer
 from kptk.plugins import Plugins
-from kptk.request import Request, from_table, from_toml, read_toml
+from kptk.request import TRACKERS, Request, from_run, from_table, is_tracker, read_toml
 from kptk.runfolder import RunFolder
 from kptk.spec import Option
 
@@ -35,6 +35,7 @@ class FineTuneConfig:
         preprocessor: what prepares the inputs, or None where the origin has its own or needs none.
         data: the labelled data and its options.
         train: options of the training loop.
+        trackers: who else keeps the figures of the run, by section; nobody by default.
     """
 
     origin: str
@@ -43,6 +44,7 @@ class FineTuneConfig:
     preprocessor: Part | None
     data: Part
     train: Part
+    trackers: Mapping[str, Part] = field(default_factory=dict)
 
     def sections(self) -> Iterator[tuple[str, Part]]:
         """Yield each section's name and content, in the order in which they are written."""
@@ -50,6 +52,7 @@ class FineTuneConfig:
             part = getattr(self, name)
             if part is not None:
                 yield name, part
+        yield from self.trackers.items()
 
     def to_toml(self) -> str:
         """Write the whole configuration, every option with what it means."""
@@ -67,7 +70,7 @@ def read(path: str | Path) -> Request:
     Returns:
         What it says; the origin is the request's `recipe`.
     """
-    return from_table(read_toml(path), str(path), sections=SECTIONS, parts=PARTS, head="origin")
+    return from_table(read_toml(path), str(path), sections=(*SECTIONS, TRACKERS), parts=PARTS, head="origin")
 
 
 def resolve_finetune(plugins: Plugins, request: Request) -> FineTuneConfig:
@@ -96,6 +99,7 @@ def resolve_finetune(plugins: Plugins, request: Request) -> FineTuneConfig:
     }
     offers["data"], path = _data(plugins, request, inputs)
     offers["preprocessor"] = _preprocessor(plugins, names.get("preprocessor", ""), trained, origin, offers["data"])
+    offers |= tracker_offers(plugins, request)
     available: dict[str, tuple[Option, ...]] = {
         section: offer.spec.options if offer else () for section, offer in offers.items()
     }
@@ -125,6 +129,7 @@ def resolve_finetune(plugins: Plugins, request: Request) -> FineTuneConfig:
         preprocessor=parts["preprocessor"] if offers["preprocessor"] else None,
         data=parts["data"],
         train=parts["train"],
+        trackers={section: part for section, part in parts.items() if is_tracker(section)},
     )
     misfits = list(_misfits(config, trained))
     if misfits:
@@ -139,7 +144,7 @@ def _origin(plugins: Plugins, name: str) -> tuple[Path, RunConfig | None]:
     if path.is_dir():
         folder = RunFolder.open(path)
         _ = folder.backbone  # an unfinished run, or a fine-tuning, says so
-        return path.resolve(), resolve(plugins, from_toml(folder.path / runfolder.CONFIG))
+        return path.resolve(), resolve(plugins, from_run(folder.path / runfolder.CONFIG))
     if not path.exists():
         raise errors.InputError(f"no run folder or .keras file at {name}. Make one: kptk train --plugin contrastive")
     return path.resolve(), None

@@ -21,6 +21,7 @@ from kptk.spec import (
     RecipeSpec,
     StrategySpec,
     TaskSpec,
+    TrackerSpec,
 )
 
 PROJECT = "kptk"
@@ -205,6 +206,24 @@ def kptk_commands() -> Iterable[CommandSpec]:
                 name="neighbours",
                 target="kptk_align.commands:neighbours",  # a click.Command; import Keras inside its function
                 summary="List the words whose vectors are nearest to a word's.",
+            )
+        ```
+    """
+    return ()
+
+
+@hookspec
+def kptk_trackers() -> Iterable[TrackerSpec]:
+    """Offer trackers: what keeps the figures of a run in the form of another tool, for those who ask for it.
+
+    Example:
+        ```python
+        @hookimpl
+        def kptk_trackers():
+            yield TrackerSpec(
+                name="csv",
+                target="kptk_align.csv_tracker:CsvTracker",  # a kptk.training.tracker.Tracker
+                summary="A CSV file with a row an epoch.",
             )
         ```
     """

@@ -13,7 +13,10 @@ from kptk import errors
 PARTS = {"objective": "objective", "backbone": "backbone", "preprocessor": "preprocessor", "data": "dataset"}
 """The sections that name an offer of a plugin, with the kind of offer."""
 
-SECTIONS = (*PARTS, "train", "probe")
+TRACKERS = "trackers"
+"""The section that holds a table for each tracker; one of them is called ``"trackers.NAME"``."""
+
+SECTIONS = (*PARTS, "train", "probe", TRACKERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,49 @@ def from_toml(path: str | Path) -> Request:
     return from_table(read_toml(path), str(path))
 
 
+def from_run(path: str | Path) -> Request:
+    """Read the configuration of a run for what it trained, without its trackers.
+
+    Args:
+        path: its configuration file.
+    """
+    return without_trackers(from_toml(path))
+
+
+def without_trackers(said: Request) -> Request:
+    """Leave out trackers, which somebody who uses what a run trained need not have installed.
+
+    Args:
+        said: the configuration of a run.
+    """
+    names = {section: name for section, name in said.names.items() if not is_tracker(section)}
+    return replace(
+        said, names=names, settings=tuple(setting for setting in said.settings if not is_tracker(setting.key))
+    )
+
+
+def is_tracker(section: str) -> bool:
+    """Whether a section is that of a tracker.
+
+    Args:
+        section: such as ``"trackers.tensorboard"``.
+    """
+    return section.partition(".")[0] == TRACKERS
+
+
+def tracker_names(trackers: Iterable[str]) -> dict[str, str]:
+    """The names of a request that ask for trackers.
+
+    Args:
+        trackers: short names or full ids.
+
+    Example:
+        >>> tracker_names(["trackers/mlflow"])
+        {'trackers.mlflow': 'trackers/mlflow'}
+    """
+    return {f"{TRACKERS}.{name.rpartition('/')[2].replace('-', '_')}": name for name in trackers}
+
+
 def from_table(
     table: Mapping[str, Any],
     origin: str,
@@ -126,7 +172,7 @@ def from_table(
         UsageError: if it has a section that does not exist.
     """
     names: dict[str, str] = {}
-    settings = []
+    settings: list[Setting] = []
     for section, content in table.items():
         if section == head:
             continue
@@ -135,12 +181,26 @@ def from_table(
             raise errors.UsageError(
                 f"{origin} has no section '{section}'; it may have: {head}, {', '.join(sections)}. {hint}".rstrip()
             )
+        if section == TRACKERS:
+            for tracker, options in content.items():
+                _read_tracker(f"{TRACKERS}.{tracker}", options, origin, names, settings)
+            continue
         for key, value in content.items():
             if key == "name" and section in parts:
                 names[section] = str(value)
             else:
                 settings.append(Setting(f"{section}.{key}", value))
     return Request(recipe=str(table.get(head, "")), names=names, settings=tuple(settings))
+
+
+def _read_tracker(section: str, content: Any, origin: str, names: dict[str, str], settings: list[Setting]) -> None:
+    if not isinstance(content, Mapping):
+        tracker = section.partition(".")[2]
+        raise errors.UsageError(
+            f"{origin}: a tracker is a section of its own. Write [{TRACKERS}.{tracker}]. Received: {tracker} = {content!r}."
+        )
+    names[section] = str(content.get("name", section.partition(".")[2]))
+    settings += [Setting(f"{section}.{key}", value) for key, value in content.items() if key != "name"]
 
 
 def parse_setting(text: str) -> Setting:

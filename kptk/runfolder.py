@@ -112,7 +112,9 @@ class RunFolder:
         if not folder.path.exists():
             raise InputError(f"no run folder at {path}.")
         if not (folder.path / CONFIG).is_file():
-            raise InputError(f"{path} is not a run folder: it has no {CONFIG}. Make one: kptk train --out {path}")
+            raise InputError(
+                f"{path} is not a run folder: it has no {CONFIG}. Make one: kptk train --plugin contrastive --out RUN"
+            )
         return folder
 
     @property
@@ -132,12 +134,7 @@ class RunFolder:
                 f"{self.path} is a fine-tuned model, which has predictions, not features. "
                 f"See: kptk predict {self.path} --data PATH -o out.csv; kptk evaluate {self.path} --data PATH"
             )
-        path = self.path / BACKBONE
-        if not path.exists():
-            raise InputError(
-                f"{self.path} has no {BACKBONE}: the run did not end. Go on with it: {self.resume_command}"
-            )
-        return path
+        return self._made(BACKBONE)
 
     @property
     def model(self) -> Path:
@@ -146,10 +143,17 @@ class RunFolder:
         Raises:
             InputError: if the run has not got so far.
         """
-        path = self.path / MODEL
-        if not path.exists():
-            raise InputError(f"{self.path} has no {MODEL}: the run did not end. Go on with it: {self.resume_command}")
-        return path
+        return self._made(MODEL)
+
+    def _made(self, name: str) -> Path:
+        """A file that the end of the run leaves."""
+        path = self.path / name
+        if path.exists():
+            return path
+        if (self.path / SUMMARY).exists():
+            again = f"; run it again: kptk train --config {self.path / CONFIG}" if name == BACKBONE else ""
+            raise InputError(f"{self.path} has no {name}, though the run ended: it was removed. Put it back{again}.")
+        raise InputError(f"{self.path} has no {name}: the run did not end. Go on with it: {self.resume_command}")
 
     @property
     def finetuned(self) -> bool:

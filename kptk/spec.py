@@ -93,6 +93,8 @@ class PreprocessorSpec(Spec):
         inputs: the kind of input it takes.
         views: how many views it makes; 0 means as many as the objective asks for, passed as ``views``.
         fits: whether it learns from the training rows, or turns rows that are no numbers into numbers, before the model.
+        refuses: ``"package.module:function"`` that is called with raw rows to pre-train on and the options, and raises
+            `InputError` if nothing can be made of them. It must not import Keras, which is not loaded yet. Empty for none.
     """
 
     kind: ClassVar[str] = "preprocessor"
@@ -100,6 +102,7 @@ class PreprocessorSpec(Spec):
     inputs: str = "image"
     views: int = 0
     fits: bool = False
+    refuses: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +211,21 @@ class CommandSpec(Spec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerSpec(Spec):
+    """Keeps what a run says of itself in the form of another tool: its target is a `kptk.training.tracker.Tracker` class.
+
+    Args:
+        needs: packages that it imports when it is used, by their import names, such as ``("mlflow",)``.
+        install: what brings them, for ``pip install``: ``"kptk-trackers[mlflow]"``.
+    """
+
+    kind: ClassVar[str] = "tracker"
+
+    needs: tuple[str, ...] = ()
+    install: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonSpec(Spec):
     """A ready comparison, what ``kptk compare --ready NAME`` runs. It has no target.
 
@@ -215,8 +233,10 @@ class ComparisonSpec(Spec):
         arms: what is compared, by name; see `kptk.comparing.ARM_KEYS`. An arm without an objective gets `objective`.
         objective: the objective of such arms, unless the user names another.
         data: the data set used when the user gives none.
+        source: the other data set to pre-train on, for arms that do, when the user gives none.
         baseline: the arm that the others are compared with.
-        settings: options of the comparison, ``{"labels_per_class": "1,5,all"}``.
+        settings: options of the comparison, ``{"labels_per_class": "1,5,all"}``; of the other data ``"source.NAME"``.
+        advice: a sentence or two on what to do with the result, and what others found.
     """
 
     kind: ClassVar[str] = "comparison"
@@ -224,6 +244,8 @@ class ComparisonSpec(Spec):
     arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
     objective: str = ""
     data: str = ""
+    source: str = ""
+    advice: str = ""
     baseline: str = "scratch"
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
@@ -240,6 +262,7 @@ SPECS: dict[str, type[Spec]] = {
         RecipeSpec,
         CommandSpec,
         ComparisonSpec,
+        TrackerSpec,
     )
 }
 """Every kind of offer, by its name."""

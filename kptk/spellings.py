@@ -10,7 +10,7 @@ from kptk import modelfile
 from kptk.config import Part, RunConfig, resolve, settings_between
 from kptk.discovery import Offer
 from kptk.plugins import Plugins
-from kptk.request import PARTS, Request, Setting
+from kptk.request import PARTS, TRACKERS, Request, Setting, is_tracker
 from kptk.settings import DATA, PROBE, TRAIN
 from kptk.spec import Option
 
@@ -50,6 +50,7 @@ def write_toml(head: Mapping[str, str], sections: Iterable[tuple[str, Part]], tr
     document = tomlkit.document()
     for key, text in head.items():
         document.add(key, tomlkit.item(text))
+    trackers = tomlkit.table(is_super_table=True)
     for name, part in sections:
         table = tomlkit.table()
         if part.offer:
@@ -64,7 +65,12 @@ def write_toml(head: Mapping[str, str], sections: Iterable[tuple[str, Part]], tr
             if meaning:
                 item.comment(meaning)
             table.add(key, item)
-        document.add(name, table)
+        if is_tracker(name):
+            trackers.add(name.partition(".")[2], table)
+        else:
+            document.add(name, table)
+    if trackers:
+        document.add(TRACKERS, trackers)
     return tomlkit.dumps(document)
 
 
@@ -90,7 +96,7 @@ def _differences(plugins: Plugins, config: RunConfig) -> tuple[dict[str, str], s
         if getattr(part.offer.spec, "reads", ()) and part.values[modelfile.OPTION]:
             names[section] = str(part.values[modelfile.OPTION])  # the file is what was named
             continue
-        usual = getattr(recipe, section) if recipe else ""
+        usual = getattr(recipe, section, "") if recipe else ""  # no recipe has a tracker
         if not usual or plugins.find(PARTS[section], usual).id != part.id:
             names[section] = part.id
     data = config.data.values.get("path") or ""
@@ -113,7 +119,7 @@ def to_command(plugins: Plugins, config: RunConfig) -> str:
         plugin, _, name = config.recipe.partition("/")
         words += ["--plugin", plugin if plugin == name else config.recipe]
     for section, name in names.items():
-        words += [f"--{section}", name]
+        words += ["--tracker" if is_tracker(section) else f"--{section}", name]
     if data:
         words += ["--data", data]
     for setting in settings:
@@ -133,7 +139,9 @@ def to_python(plugins: Plugins, config: RunConfig) -> str:
     """
     names, data, settings = _differences(plugins, config)
     arguments = [repr(config.recipe)] if config.recipe else []
-    arguments += [f"{section}={name!r}" for section, name in names.items()]
+    arguments += [f"{section}={name!r}" for section, name in names.items() if not is_tracker(section)]
+    trackers = [name for section, name in names.items() if is_tracker(section)]
+    arguments += [f"trackers={trackers!r}"] if trackers else []
     if data:
         arguments.append(f"data={data!r}")
     if settings:

@@ -54,6 +54,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory):
     return found
 
 
+@pytest.mark.backends
 def test_every_way_of_every_arm_is_scored(finished) -> None:
     assert not finished.failures
     cells = {cell.arm: cell for cell in Grid(finished.folder / "cells.jsonl").cells}
@@ -70,6 +71,7 @@ def test_every_way_of_every_arm_is_scored(finished) -> None:
     assert (finished.folder / "label-efficiency.png").stat().st_size > 10_000
 
 
+@pytest.mark.backends
 def test_a_cell_that_is_lost_comes_out_the_same_again(finished) -> None:
     """Every draw, weight and batch comes from the seed and not from how the process began."""
     path = finished.folder / "cells.jsonl"
@@ -85,6 +87,7 @@ def test_a_cell_that_is_lost_comes_out_the_same_again(finished) -> None:
 # Rows that are no numbers ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.backends
 def test_words_are_compared_by_a_preprocessor_that_is_fitted_on_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

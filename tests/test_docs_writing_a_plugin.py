@@ -72,7 +72,7 @@ def test_every_hook_stands_in_the_table_with_its_signature() -> None:
 
 def test_every_group_of_checks_is_described() -> None:
     checked = {kind for kind, modules in OFFER_CHECKS.items() if len(modules) > 1 or kind == "recipe"}
-    described = {"objective", "backbone", "preprocessor", "strategy", "task", "dataset", "recipe"}
+    described = {"objective", "backbone", "preprocessor", "strategy", "task", "dataset", "recipe", "tracker"}
     assert checked == described
     for word in (
         "the plugin",
@@ -82,6 +82,7 @@ def test_every_group_of_checks_is_described() -> None:
         "strategies",
         "tasks",
         "data sets",
+        "trackers",
         "recipes, comparisons",
     ):
         assert f"\n| {word} | " in GUIDE

@@ -87,6 +87,13 @@ FAILS = {
         "heavy": ("help_imports_nothing_heavy",),
     },
     "comparison": {"unknown_arm": ("arms_fit_together",)},
+    "tracker": {
+        "eager": ("loads_without_its_packages",),
+        "unsaid": ("says_how_to_install",),
+        "strays": ("keeps_everything_in_its_folder",),
+        "calls": ("stays_off_the_network",),
+        "onlyonce": ("goes_on_after_an_interruption",),
+    },
     "recipe": {
         "part_is_missing": ("parts_fit_together",),
         "setting_is_unknown": ("settings_are_known",),
@@ -108,6 +115,7 @@ GOOD = {
     "task": "goodtask",
     "command": "goodcommand",
     "comparison": "good",
+    "tracker": "goodtracker",
     "recipe": "good",
 }
 

@@ -13,6 +13,7 @@ from kptk.discovery import Offer
 from kptk.errors import UsageError, did_you_mean
 from kptk.plugins import Plugins
 from kptk.spec import PLURALS, SPECS
+from kptk.tracking import missing_packages
 
 KINDS = {plural: kind for kind, plural in PLURALS.items()}
 
@@ -22,7 +23,7 @@ KINDS = {plural: kind for kind, plural in PLURALS.items()}
 @click.argument("pattern", required=False, default="*")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_offers(kind: str, pattern: str, as_json: bool) -> None:
-    """List what is installed: objectives, backbones, preprocessors, strategies, tasks, datasets, recipes, comparisons.
+    """List what is installed: objectives, backbones, preprocessors, strategies, tasks, datasets, recipes, comparisons, trackers.
 
     PATTERN is a shell pattern: kptk list backbones 'resnet*'
     """
@@ -84,6 +85,9 @@ def _facts(offer: Offer) -> str:
             return spec.expect
         case "comparison":
             return ", ".join(spec.arms)
+        case "tracker":
+            missing = missing_packages(spec)
+            return f"needs: pip install '{spec.install or ' '.join(missing)}'" if missing else "ready"
         case "backbone":
             if spec.reads:
                 return f"reads {', '.join(spec.reads)}"

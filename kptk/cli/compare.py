@@ -11,24 +11,41 @@ import click
 from kptk.cli.output import ConsoleReporter, print_json, print_table
 from kptk.errors import EXIT_RUN_FAILED, UsageError
 
-FLAG_VALUES = ("labels_per_class", "seeds", "budget", "batch_size", "finetune_steps", "split")
+FLAG_VALUES = ("seeds", "budget", "batch_size", "finetune_steps", "split")
 VALUE_PREFIX = "compare."
 ONGOING = ("folder", "jobs", "as_json", "quiet")
 
 
 @click.command()
 @click.argument("folder", required=False, default="")
-@click.option("--objectives", metavar="A,B,...", default="", help="Objectives, run folders, 'scratch'; with commas.")
+@click.option(
+    "--objectives",
+    metavar="A,B,...",
+    multiple=True,
+    help="Objectives, run folders, 'scratch'; with commas; repeatable.",
+)
 @click.option("--ready", metavar="NAME", default="", help="A ready comparison; see: kptk list comparisons")
 @click.option("--data", metavar="PATH|NAME", default="", help="Labelled data; a part of it is for tests only.")
-@click.option("--source", metavar="PATH|NAME", default="", help="Other data to pre-train on, for comparisons that do.")
-@click.option("--labels-per-class", metavar="N,N,all", default=None, help="Labelled rows of each class.  [1,5,10,all]")
+@click.option(
+    "--source",
+    metavar="PATH|NAME",
+    default="",
+    help="Other data to pre-train on, for comparisons that do; 'own': none.",
+)
+@click.option(
+    "--labels-per-class",
+    metavar="N,N,all",
+    multiple=True,
+    help="Labelled rows of each class; repeatable.  [1,5,10,all]",
+)
 @click.option("--seeds", metavar="N", default=None, help="How often everything is drawn anew.  [5]")
 @click.option(
     "--budget", metavar="AMOUNT", default=None, help="Pre-training: 700steps, 20epochs or 5minutes.  [20epochs]"
 )
 @click.option("--backbone", metavar="NAME", default="", help="Network of every arm; default: the first recipe's.")
-@click.option("--strategies", metavar="A,B,...", default="", help="Compare strategies, each with each objective.")
+@click.option(
+    "--strategies", metavar="A,B,...", multiple=True, help="Compare strategies, each with each objective; repeatable."
+)
 @click.option("--batch-size", metavar="N", default=None, help="Examples a step of pre-training.  [128]")
 @click.option("--finetune-steps", metavar="N", default=None, help="Steps on labelled rows.  [300]")
 @click.option(
@@ -89,6 +106,8 @@ def _start(flags: dict[str, Any], reporter: ConsoleReporter) -> Any:
     from kptk.request import Setting, parse_setting
 
     values = {name: flags[name] for name in FLAG_VALUES if flags[name] is not None}
+    if flags["labels_per_class"]:
+        values["labels_per_class"] = ",".join(flags["labels_per_class"])
     settings = []
     for flag, key in (("limit", "data.limit"), ("on_bad_input", "data.on_bad_input")):
         if flags[flag] is not None:
@@ -121,8 +140,8 @@ def _start(flags: dict[str, Any], reporter: ConsoleReporter) -> Any:
     return start(config, path, jobs=flags["jobs"], plugins=plugins, reporter=reporter, command=command)
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
+def _words(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word.strip() for text in texts for word in text.split(",") if word.strip())
 
 
 def _print(summary: dict[str, Any], quiet: bool) -> None:
@@ -130,7 +149,7 @@ def _print(summary: dict[str, Any], quiet: bool) -> None:
     if not quiet:
         columns, rows = table(summary)
         print_table("Test accuracy in %, mean ± half of the 95 % interval; costs of pre-training", columns, rows)
-    for sentence in summary["verdicts"]:
+    for sentence in (*summary["verdicts"], *summary["guidance"], *filter(None, [summary["advice"]])):
         click.echo(sentence)
     if quiet:
         return

@@ -18,22 +18,21 @@ if TYPE_CHECKING:
     from kptk.plugins import Plugins
 
 MEANING = {"run": "this run", "random": "random encoder", "raw": "raw inputs"}
-LIST = "comma-separated"
+LIST = "comma-separated, repeatable"
 
 
-def _words(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """Split ``a,b``."""
+def _words(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Split ``a,b``, of every time that the option was given."""
     del context, parameter
-    return None if value is None else tuple(word.strip() for word in value.split(",") if word.strip())
+    return tuple(dict.fromkeys(word.strip() for value in values for word in value.split(",") if word.strip()))
 
 
-def _numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    """Split ``1,5``."""
-    words = _words(context, parameter, value)
+def _numbers(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[int, ...] | None:
+    """Split ``1,5``, of every time that the option was given."""
     try:
-        return None if words is None else tuple(int(word) for word in words)
+        return tuple(int(word) for word in _words(context, parameter, values)) or None
     except ValueError:
-        raise click.BadParameter(f"takes whole numbers, such as 1,5,10. Received: {value}.") from None
+        raise click.BadParameter(f"takes whole numbers, such as 1,5,10. Received: {','.join(values)}.") from None
 
 
 def _data_options(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
@@ -57,8 +56,9 @@ def _data_options(context: click.Context, parameter: click.Parameter, texts: tup
 @click.option(
     "--protocols",
     metavar="NAMES",
-    default=",".join(settings.QUICK_PROTOCOLS),
-    show_default=True,
+    multiple=True,
+    default=(",".join(settings.QUICK_PROTOCOLS),),
+    show_default=",".join(settings.QUICK_PROTOCOLS),
     callback=_words,
     help=f"How to judge, {LIST}; also: {', '.join(p for p in settings.PROTOCOLS if p not in settings.QUICK_PROTOCOLS)}, all.",
 )
@@ -66,9 +66,9 @@ def _data_options(context: click.Context, parameter: click.Parameter, texts: tup
 @click.option(
     "--labels-per-class",
     metavar="N,N",
-    default=None,
+    multiple=True,
     callback=_numbers,
-    help="Labels of each class of the few-label probe.  [default: 1,5,10, as far as there are]",
+    help=f"Labels of each class of the few-label probe, {LIST}.  [default: 1,5,10, as far as there are]",
 )
 @click.option("--draws", default=5, show_default=True, help="How often those labels are drawn.")
 @click.option("--seed", default=0, show_default=True, help="Of the split, the draws and the random encoder.")
@@ -86,8 +86,9 @@ def _data_options(context: click.Context, parameter: click.Parameter, texts: tup
 @click.option(
     "--corruptions",
     metavar="NAMES",
-    default=",".join(settings.CORRUPTIONS),
-    show_default=True,
+    multiple=True,
+    default=(",".join(settings.CORRUPTIONS),),
+    show_default=",".join(settings.CORRUPTIONS),
     callback=_words,
     help=f"What to do to the images, {LIST}.",
 )

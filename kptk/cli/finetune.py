@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from kptk.cli.options import FRACTION_HELP, LIMIT_HELP, SPLIT_HELP
+from kptk.cli.options import FRACTION_HELP, LIMIT_HELP, SPLIT_HELP, tracker_option
 from kptk.cli.output import ConsoleReporter, print_json
 from kptk.errors import UsageError
 
@@ -45,6 +45,7 @@ FLAG_SETTINGS = {
 @click.option(
     "-o", "--option", "options", multiple=True, metavar="[PART.]NAME=VALUE", help="Set any option; repeatable."
 )
+@tracker_option
 @click.option("--resume", metavar="DIR", default="", help="Go on with an interrupted fine-tuning.")
 @click.option("--print-config", is_flag=True, help="Print the whole configuration and stop.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
@@ -85,14 +86,16 @@ def _resume(flags: dict[str, Any], reporter: ConsoleReporter) -> dict[str, Any]:
 def _start(flags: dict[str, Any], reporter: ConsoleReporter) -> dict[str, Any] | None:
     from kptk.finetuning import resolve_finetune
     from kptk.plugins import Plugins
-    from kptk.request import Request, Setting, parse_setting
+    from kptk.request import Request, Setting, parse_setting, tracker_names
     from kptk.runfolder import RunFolder
+    from kptk.tracking import require_packages
 
     plugins = Plugins()
     settings = [
         Setting(key, str(flags[flag]), text=True) for flag, key in FLAG_SETTINGS.items() if flags[flag] is not None
     ]
     names = {name: flags[name] for name in ("task", "strategy", "preprocessor") if flags[name]}
+    names |= tracker_names(flags["trackers"])
     request = Request(
         recipe=flags["origin"],
         names=names,
@@ -105,6 +108,7 @@ def _start(flags: dict[str, Any], reporter: ConsoleReporter) -> dict[str, Any] |
         return None
     out = Path(flags["out"]) if flags["out"] else RunFolder.default_path("finetune")
     RunFolder.check_free(out)
+    require_packages(config.trackers)
     from kptk.training.assemble import open_source
 
     source = open_source(config.data, config.train.values["seed"])  # refuse bad data before Keras is imported

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kptk.errors import UsageError
-from kptk.request import Request, Setting, from_toml, parse_setting
+from kptk.request import Request, Setting, from_toml, parse_setting, tracker_names
 
 PART_FLAGS = ("objective", "backbone", "preprocessor")
 FLAG_SETTINGS = {
@@ -48,6 +48,15 @@ def rows_options(*, limit: bool) -> Callable[[Callable[..., Any]], Callable[...,
         return command
 
     return add
+
+
+tracker_option = click.option(
+    "--tracker",
+    "trackers",
+    multiple=True,
+    metavar="NAME",
+    help="Also keep the figures for another tool; repeatable; see: kptk list trackers",
+)
 
 
 def assembly_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,7 +115,7 @@ def to_request(flags: dict[str, Any]) -> Request:
     if flags.get("stop_on") is not None:
         settings.append(Setting("train.stop_on", stop_on(flags["stop_on"]), text=True))
     settings += [parse_setting(text) for text in flags.get("options", ())]
-    names = {part: flags[part] for part in PART_FLAGS if flags.get(part)}
+    names = {part: flags[part] for part in PART_FLAGS if flags.get(part)} | tracker_names(flags.get("trackers", ()))
     said = Request(recipe=flags.get("plugin", ""), names=names, data=flags.get("data", ""), settings=tuple(settings))
     return said.over(base)
 

@@ -17,10 +17,6 @@ def replay(run: str, as_json: bool, quiet: bool) -> None:
     from kptk.runfolder import NAN_BATCH, RunFolder
 
     folder = RunFolder.open(run)  # refuse a wrong folder before Keras is imported
-    if folder.finetuned:
-        raise InputError(
-            f"{run} is a fine-tuning, whose steps cannot be replayed; look into {folder.path / NAN_BATCH}."
-        )
     if not (folder.path / NAN_BATCH).exists():
         raise InputError(f"{run} has no {NAN_BATCH}: no loss of this run was anything but a number.")
     from kptk.training import backend

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kptk import assembly
-from kptk.cli.options import PART_FLAGS, assembly_options, flag_value, to_request
+from kptk.cli.options import PART_FLAGS, assembly_options, flag_value, to_request, tracker_option
 from kptk.cli.output import ConsoleReporter, print_json
 from kptk.config import RunConfig, resolve
 from kptk.errors import KptkError, UsageError
@@ -67,6 +67,7 @@ def _write_options(config: RunConfig, formatter: click.HelpFormatter) -> None:
     default=None,
     help="End early: nan (the loss is not a number), collapse,nan (the features collapsed, too), never.",
 )
+@tracker_option
 @click.option("--resume", metavar="RUN_DIR", default="", help="Go on with an interrupted run.")
 @click.option(
     "--print-config",

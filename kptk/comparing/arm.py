@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from kptk import errors, runfolder
-from kptk.comparing.config import ARM_KEYS, OWN, SCRATCH, UNUSED, WAYS, ArmConfig, parse_ways
+from kptk.comparing.config import ARM_KEYS, OWN, SCRATCH, SOURCE, UNUSED, WAYS, ArmConfig, parse_ways
 from kptk.config import Part, RunConfig, find_option, resolve
 from kptk.finetuning import usual_preprocessor
 from kptk.plugins import Plugins
-from kptk.request import Request, Setting, from_toml
+from kptk.request import Request, Setting, from_run
 from kptk.spec import Option
 
 
@@ -89,7 +89,7 @@ class ArmBuilder:
         """What a configuration of this arm grows from."""
         if origin:
             _ = runfolder.RunFolder.open(origin).backbone  # an unfinished run, or a fine-tuning, says so
-            run = from_toml(origin / runfolder.CONFIG)
+            run = from_run(origin / runfolder.CONFIG)
             kept = tuple(setting for setting in run.settings if not setting.key.startswith("data."))
             names = {key: value for key, value in run.names.items() if key != "data"}
             return replace(run, names=names, data=self.data, settings=(*kept, *self.base))
@@ -133,6 +133,8 @@ class ArmBuilder:
         """The user's settings that hold for this arm."""
         mine = []
         for setting in self.settings:
+            if setting.key.startswith(f"{SOURCE}."):
+                continue
             arm, colon, key = setting.key.rpartition(":")
             if (colon and arm == name) or (not colon and _has(config, key)):
                 mine.append(replace(setting, key=key))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kptk import errors, settings
@@ -99,9 +99,11 @@ class ComparisonConfig:
     Args:
         data: the labelled data and its options.
         source: another data set to pre-train on, a path or a name; empty if no arm does.
+        source_options: options of its reader.
         arms: what is compared.
         baseline: the arm that the others are compared with.
         values: options of `kptk.settings.COMPARE`.
+        advice: what a ready comparison says behind its verdict.
     """
 
     data: Part
@@ -109,6 +111,8 @@ class ComparisonConfig:
     arms: tuple[ArmConfig, ...]
     baseline: str
     values: Mapping[str, Any]
+    source_options: Mapping[str, Any] = field(default_factory=dict)
+    advice: str = ""
 
     @property
     def labels(self) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 from kptk import assembly, errors, settings
 from kptk.budget import Budget
 from kptk.comparing.arm import ArmBuilder, is_run, refuse_unknown
-from kptk.comparing.config import SCRATCH, SOURCE, ArmConfig, ComparisonConfig, parse_labels, parse_rates
+from kptk.comparing.config import OWN, SCRATCH, SOURCE, ArmConfig, ComparisonConfig, parse_labels, parse_rates
 from kptk.config import RunConfig, locate
 from kptk.plugins import Plugins
 from kptk.request import Setting
@@ -25,7 +25,7 @@ class ComparisonRequest:
         objectives: objectives, aliases, run folders, ``"scratch"``.
         ready: name of a ready comparison.
         data: labelled data, a path or a name.
-        source: other data to pre-train on.
+        source: other data to pre-train on; ``"own"`` for the comparison's own rows instead.
         backbone: the network of every arm.
         strategies: strategies to use the labels with; each objective is then compared once with each.
         values: options of the comparison, texts or values.
@@ -57,10 +57,14 @@ def resolve_comparison(plugins: Plugins, request: ComparisonRequest) -> Comparis
     ready = plugins.find("comparison", request.ready, "--ready").spec if request.ready else None
     values = _values(ready, request.values)
     tables = _tables(plugins, ready, request)
+    request = replace(request, source=request.source or (ready.source if ready else ""))
+    if request.source == OWN:
+        tables = {name: _on_own_rows(table) for name, table in tables.items()}
     data = request.data or (ready.data if ready else "")
     if not data:
         raise errors.UsageError("no data was named. Give labelled data: --data PATH|NAME")
-    if any(SOURCE in table.get("pretrain", ()) for table in tables.values()) and not request.source:
+    elsewhere = any(SOURCE in table.get("pretrain", ()) for table in tables.values())
+    if elsewhere and not request.source:
         raise errors.UsageError("this comparison also pre-trains on data of another kind. Name it: --source PATH|NAME")
     said = [setting.key.rpartition(".")[2] for setting in request.settings if setting.key.startswith("data.")]
     inputs = locate(plugins, data, given=said)[0].spec.inputs
@@ -72,8 +76,12 @@ def resolve_comparison(plugins: Plugins, request: ComparisonRequest) -> Comparis
         backbone = request.backbone or (next(iter(parts.values())).backbone.id if parts else "")
         builder = ArmBuilder(plugins, request.settings, data, inputs, backbone, base, values["ways"])
         arms[name], parts[name] = builder.build(name, tables[name])
+    source_options = _source_options(plugins, ready, request, inputs) if elsewhere else {}
     for setting in request.settings:
-        refuse_unknown(setting, parts)
+        if not setting.key.startswith(f"{SOURCE}."):
+            refuse_unknown(setting, parts)
+        elif not elsewhere:
+            raise errors.UsageError(f"no arm pre-trains on other data (--source), so -o {setting.key} says nothing.")
     first = next(iter(parts.values()))
     for name, table in tables.items():
         if "backbone" not in table and not arms[name].origin:
@@ -84,11 +92,35 @@ def resolve_comparison(plugins: Plugins, request: ComparisonRequest) -> Comparis
     baseline = ready.baseline if ready else SCRATCH
     return ComparisonConfig(
         data=first.data,
-        source=request.source,
+        source=request.source if elsewhere else "",
+        source_options=source_options,
+        advice=ready.advice if ready else "",
         arms=tuple(arms[name] for name in tables),
         baseline=baseline if baseline in arms else next(iter(tables)),
         values=values,
     )
+
+
+def _on_own_rows(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arm, pre-trained on the comparison's own rows where it would be on others."""
+    where = dict.fromkeys(OWN for _ in table.get("pretrain", ()))
+    return {**table, "pretrain": list(where)} if "pretrain" in table else table
+
+
+def _source_options(
+    plugins: Plugins, ready: ComparisonSpec | None, request: ComparisonRequest, inputs: str
+) -> dict[str, Any]:
+    """Options of the reader of the other data: those of the ready comparison for its own, and the user's."""
+    said = [setting for setting in request.settings if setting.key.startswith(f"{SOURCE}.")]
+    names = [setting.key.partition(".")[2] for setting in said]
+    offer, _ = locate(plugins, request.source, inputs, given=names)
+    if ready and request.source == ready.source:
+        said = [Setting(key, v) for key, v in ready.settings.items() if key.startswith(f"{SOURCE}.")] + said
+    values = {}
+    for setting in said:
+        option = offer.spec.option(setting.key.partition(".")[2])
+        values[option.name] = option.parse(setting.value) if setting.text else option.check(setting.value)
+    return values
 
 
 def _values(ready: ComparisonSpec | None, said: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,6 +128,8 @@ def _values(ready: ComparisonSpec | None, said: Mapping[str, Any]) -> dict[str, 
     known = {option.name: option for option in settings.COMPARE}
     for source in (ready.settings if ready else {}, said):
         for name, value in source.items():
+            if name.startswith(f"{SOURCE}."):
+                continue
             if name not in known:
                 raise errors.unknown_option("[compare]", name, list(known))
             option = known[name]

@@ -30,6 +30,10 @@ def to_toml(config: ComparisonConfig) -> str:
     document.add("baseline", tomlkit.item(config.baseline))
     if config.source:
         document.add("source", tomlkit.item(config.source))
+    if config.advice:
+        document.add("advice", tomlkit.item(config.advice))
+    if config.source_options:
+        document.add("source_options", tomlkit.item(dict(config.source_options)))
     document.add("compare", _table(None, config.values, settings.COMPARE))
     document.add("data", _table(config.data.id, config.data.values, options_of("data", config.data.offer)))
     arms = tomlkit.table(is_super_table=True)
@@ -83,6 +87,8 @@ def read_comparison(plugins: Plugins, path: str | Path) -> ComparisonConfig:
         return ComparisonConfig(
             data=_part(plugins, "data", table["data"]),
             source=str(table.get("source", "")),
+            source_options=dict(table.get("source_options", {})),
+            advice=str(table.get("advice", "")),
             arms=arms,
             baseline=str(table["baseline"]),
             values=_checked("[compare]", settings.COMPARE, table["compare"]),

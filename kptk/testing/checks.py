@@ -28,6 +28,7 @@ OFFER_CHECKS: dict[str, tuple[str, ...]] = {
     "recipe": ("recipe_checks",),
     "command": ("command_checks",),
     "comparison": ("comparison_checks",),
+    "tracker": ("spec_checks", "tracker_checks"),
 }
 """For each kind of offer, the modules of this package whose checks it gets."""
 

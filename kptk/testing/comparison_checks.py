@@ -22,7 +22,7 @@ def arms_fit_together(subject: Subject) -> None:
     ]
     data = spec.data or next(iter(usual), "")
     assert data, "it names no data set, and no recipe of its objective does"
-    other = data if any(SOURCE in arm.get("pretrain", ()) for arm in spec.arms.values()) else ""
+    other = spec.source or data if any(SOURCE in arm.get("pretrain", ()) for arm in spec.arms.values()) else ""
     config = resolve_comparison(subject.plugins, ComparisonRequest(ready=subject.offer.id, data=data, source=other))
     assert len(config.arms) >= 2, "a comparison needs two arms at least"
     assert config.baseline == spec.baseline, f"the baseline '{spec.baseline}' is none of its arms"

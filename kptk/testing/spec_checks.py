@@ -21,6 +21,7 @@ GIVEN_BY_KPTK = {
     "strategy": ("backbone", "task", "preprocessor", "augment"),
     "task": ("class_names", "row_shape"),
     "dataset": ("path",),
+    "tracker": (),
 }
 """Arguments of each kind's target that are no options."""
 
@@ -31,7 +32,7 @@ def target_imports(subject: Subject) -> None:
 
 
 def target_is_of_the_right_kind(subject: Subject) -> None:
-    """A final `Pretrainer`, `Preprocessor`, `Strategy` or `Task`; the target of another kind is called."""
+    """A final `Pretrainer`, `Preprocessor`, `Strategy`, `Task` or `Tracker`; the target of another kind is called."""
     target = _load(subject)
     assert callable(target), f"{subject.spec.target} must be a class or function. Received: {target!r}"
     base = _base_class(subject.spec.kind)
@@ -124,6 +125,10 @@ def _base_class(kind: str) -> type | None:
         from kptk.training.task import Task
 
         return Task
+    if kind == "tracker":
+        from kptk.training.tracker import Tracker
+
+        return Tracker
     return None
 
 
@@ -154,6 +159,8 @@ def _build_with_unknown_option(subject: Subject) -> None:
             spec.build(views=2, seed=0, no_such_option=1)
         case "dataset":
             spec.build(**({"path": "."} if spec.reads else {}), no_such_option=1)
+        case "tracker":
+            spec.build(no_such_option=1)
         case "task":
             spec.build(class_names=("a", "b"), row_shape=(8, 8, 3), no_such_option=1)
         case "strategy":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from kptk.config import RunConfig, resolve
 from kptk.data import Source
 from kptk.discovery import Offer
 from kptk.plugins import Plugins, load_target
-from kptk.request import Request, Setting
+from kptk.request import Request, Setting, tracker_names
 from kptk.training import backend
 
 if TYPE_CHECKING:
@@ -165,6 +165,7 @@ def train(
     batch_size: int | None = None,
     seed: int | None = None,
     options: Mapping[str, Any] | None = None,
+    trackers: Iterable[str] = (),
     reporter: Reporter | None = None,
 ) -> Result:
     """Run what ``kptk train`` runs.
@@ -180,6 +181,7 @@ def train(
         batch_size: examples a step.
         seed: decides weights, views and data order.
         options: any options, ``{"objective.temperature": 0.2}``.
+        trackers: who else keeps the figures, ``["tensorboard"]``; see ``kptk list trackers``.
         reporter: how the run speaks; lines by default.
 
     Returns:
@@ -193,7 +195,8 @@ def train(
     flags = {"train.epochs": epochs, "train.batch_size": batch_size, "train.seed": seed}
     settings = [Setting(key, value) for key, value in flags.items() if value is not None]
     settings += [Setting(key, value) for key, value in (options or {}).items()]
-    request = Request(recipe=plugin, names={k: v for k, v in names.items() if v}, data=data, settings=tuple(settings))
+    named = {k: v for k, v in names.items() if v} | tracker_names(trackers)
+    request = Request(recipe=plugin, names=named, data=data, settings=tuple(settings))
     plugins = Plugins()
     return run(resolve(plugins, request), out, plugins=plugins, reporter=reporter)
 

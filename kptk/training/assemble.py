@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,6 +51,7 @@ def open_data(config: RunConfig) -> Source:
     """
     source = open_source(config.data, config.train.values["seed"])
     assembly.check_labels(config, source)
+    refuse_rows(config.preprocessor, source)
     batch_size = config.train.values["batch_size"]
     prepared = config.preprocessor is not None and config.preprocessor.offer and config.preprocessor.offer.spec.fits
     if len(source) < batch_size and not prepared:  # prepared rows are counted once they are there
@@ -58,6 +60,22 @@ def open_data(config: RunConfig) -> Source:
             f"Use a smaller batch (--batch-size {max(len(source), 2)}) or more data."
         )
     return source
+
+
+def refuse_rows(preprocessor: Part | None, source: Source) -> None:
+    """Raise if a preprocessor can make nothing of rows to pre-train on. Needs no Keras.
+
+    Args:
+        preprocessor: the `[preprocessor]` section, or None.
+        source: raw rows.
+
+    Raises:
+        InputError: with the reason.
+    """
+    if preprocessor is None or preprocessor.offer is None or not preprocessor.offer.spec.refuses:
+        return
+    module, _, name = preprocessor.offer.spec.refuses.partition(":")
+    getattr(importlib.import_module(module), name)(source, preprocessor.values)
 
 
 def open_named(plugins: Plugins, data: str, inputs: str = "", **options: Any) -> Source:

@@ -15,7 +15,7 @@ from kptk.errors import InputError
 from kptk.finetuning import usual_preprocessor
 from kptk.parts import EVERYTHING, Choice
 from kptk.plugins import Plugins, load_target
-from kptk.request import from_toml
+from kptk.request import from_run
 from kptk.runfolder import RunFolder
 from kptk.training.assemble import build_preprocessor, like, open_like, open_source
 from kptk.training.backbones import reinitialised
@@ -47,7 +47,7 @@ class TrainedEncoder:
             self._open_file(Path(path))
             return
         self.folder = RunFolder.open(path)
-        self.config = resolve(self.plugins, from_toml(self.folder.path / runfolder.CONFIG))
+        self.config = resolve(self.plugins, from_run(self.folder.path / runfolder.CONFIG))
         self.backbone = load_model(self.folder.backbone, self.plugins, compile=False)
         described = self.folder.read_json(runfolder.ENVIRONMENT).get("data", {})
         self.row_shape = tuple(described.get("row_shape", ()))

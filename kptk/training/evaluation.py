@@ -198,7 +198,7 @@ def _check_parts(train: Source, test: Source, options: Options) -> None:
     if train.class_names != test.class_names:
         raise InputError(
             f"the classes differ between {train.describe()} ({', '.join(train.class_names)}) and its test part "
-            f"({', '.join(test.class_names)})."
+            f"({', '.join(test.class_names)}). Both parts need the same classes."
         )
     if options.k > len(train):
         raise UsageError(f"`k` must be at most the number of training rows, {len(train):,}. Received: {options.k}.")

@@ -15,6 +15,7 @@ from kptk.errors import InputError
 from kptk.finetuning import FineTuneConfig, read, resolve_finetune, shown
 from kptk.plugins import Plugins
 from kptk.runfolder import RunFolder
+from kptk.tracking import require_packages
 from kptk.training import backend, checkpoint, environment
 from kptk.training.assemble import open_source
 from kptk.training.assemble_task import build_model
@@ -30,6 +31,7 @@ from kptk.training.phases import split_epochs
 from kptk.training.reporter import Reporter
 from kptk.training.stream import steps_per_epoch
 from kptk.training.task import no_classes
+from kptk.training.tracking import Tracking
 
 USUAL_STEPS = 300
 FEWEST_EPOCHS = 5
@@ -56,6 +58,8 @@ class FineTune:
         assert config.task.offer is not None
         self.config = config
         self.reporter = reporter or Reporter()
+        require_packages(config.trackers)
+        self.tracking = Tracking(config.trackers, self.reporter)
         self.train = config.train.values
         self.raw_source = self.source = source or open_source(config.data, self.train["seed"])
         if config.task.offer.spec.labels == "class" and self.source.labels is None:
@@ -208,6 +212,10 @@ class FineTune:
             say(f"Phase {row['phase']}: {trains}, {row['epochs']} epochs, {row['steps']:,} steps")
 
     def _train(self, folder: RunFolder, progress: Progress, state: checkpoint.State | None) -> FineTuneResult:
+        with self.tracking.of(self.config, folder):
+            return self._phases(folder, progress, state)
+
+    def _phases(self, folder: RunFolder, progress: Progress, state: checkpoint.State | None) -> FineTuneResult:
         stopped = False
         with self.reporter.progress("Fine-tuning", self.total_steps, progress.step) as advance:
             start = 0
@@ -249,6 +257,7 @@ class FineTune:
         if record.get(metric) is not None:
             parts.append(f"validation {self.model.task.metric} {record[metric]:.4f}")
         self.reporter.line("  ".join(parts))
+        self.tracking.log(record)
 
 
 def resume(path: str | Path, plugins: Plugins, reporter: Reporter | None = None) -> FineTuneResult:

@@ -84,6 +84,7 @@ def finish(run: FineTune, folder: RunFolder, progress: Progress) -> FineTuneResu
     summary |= run.model.report(run.split)
     folder.write(runfolder.SUMMARY, json.dumps(summary, indent=2))
     written = write_tuned_report(run, folder, summary)
+    run.tracking.end(summary)
     for line in sentences(run, summary):
         run.reporter.line(line)
     if written:

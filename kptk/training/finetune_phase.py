@@ -54,15 +54,7 @@ def train_phase(
         Where the run stands now, and whether it is to end here.
     """
     start, stop = steps
-    model = run.model.begin(phase, stop - start, schedule=_schedule(run, stop - start))
-    if state is not None:
-        checkpoint.restore(model, state)
-    rows: Source = run.rows.source
-    if phase.cached:
-        features = extract_with(Featuriser(run.model).predict_on_batch, rows)
-        rows = ArraySource(features, inputs="features")
-        if progress.step == start:
-            run.model.enter(phase, features, run.rows.labels)
+    model, rows = begin_phase(run, phase, steps, state, enter=progress.step == start)
     choice = run.choice(folder)
     last = stop == run.total_steps
     patient = last and choice is not None
@@ -131,6 +123,34 @@ def train_phase(
         if model.stop_training:
             return progress, True
     return progress, False
+
+
+def begin_phase(
+    run: FineTune, phase: Phase, steps: tuple[int, int], state: checkpoint.State | None, *, enter: bool
+) -> tuple[Any, Source]:
+    """Compile for a phase and put it where a checkpoint left it.
+
+    Args:
+        run: the fine-tuning.
+        phase: the phase.
+        steps: its first step, and the step after its last.
+        state: what a checkpoint within the phase holds, or None to begin it.
+        enter: whether its first step is still to be made.
+
+    Returns:
+        What to call `keras.Model.fit` of, and the rows that it takes.
+    """
+    start, stop = steps
+    model = run.model.begin(phase, stop - start, schedule=_schedule(run, stop - start))
+    if state is not None:
+        checkpoint.restore(model, state)
+    rows: Source = run.rows.source
+    if phase.cached:
+        features = extract_with(Featuriser(run.model).predict_on_batch, rows)
+        rows = ArraySource(features, inputs="features")
+        if enter:
+            run.model.enter(phase, features, run.rows.labels)
+    return model, rows
 
 
 def _schedule(run: FineTune, steps: int) -> Any:

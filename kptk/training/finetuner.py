@@ -96,6 +96,7 @@ class FineTuner:
 
     def _draw(self, seed: int) -> None:
         """Draw the head, and restart every random layer, from the seed: not from how the process began."""
+        keras.utils.set_random_seed(seed)  # PyTorch's dropout draws from the process' own generator
         kernel, bias = self.model.head.get_weights()
         fresh = keras.initializers.GlorotUniform(seed=seed)(kernel.shape)
         self.model.head.set_weights([keras.ops.convert_to_numpy(fresh), np.zeros_like(bias)])

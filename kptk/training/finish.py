@@ -96,6 +96,7 @@ def finish(run: Run, folder: RunFolder, first_loss: float) -> Result:
     }
     folder.write(runfolder.SUMMARY, json.dumps(summary, indent=2))
     _report(run, folder, summary)
+    run.tracking.end(summary)
     waited = waiting_words(waiting_share(records))
     run.reporter.line(" ".join(filter(None, (f"Trained for {duration(seconds)}.", waited, verdict.sentence))))
     for finding in findings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from kptk import runfolder
 from kptk.config import resolve
 from kptk.errors import InputError
 from kptk.plugins import Plugins
-from kptk.request import from_toml
+from kptk.request import from_run
 from kptk.runfolder import RunFolder
 from kptk.training import backend, checkpoint
 from kptk.training.callbacks import KeepRandomState
@@ -88,12 +89,12 @@ def replay(path: str | Path, plugins: Plugins | None = None, reporter: Reporter 
     """
     plugins, reporter = plugins or Plugins(), reporter or Reporter()
     folder = RunFolder.open(path)
-    kept = folder.path / runfolder.NAN_BATCH
-    if not kept.exists():
-        raise InputError(f"{path} has no {runfolder.NAN_BATCH}: no loss of this run was anything but a number.")
-    with np.load(kept, allow_pickle=False) as arrays:
-        step, rows = int(arrays["step"]), arrays["rows"]
-    config = resolve(plugins, from_toml(folder.path / runfolder.CONFIG))
+    if folder.finetuned:
+        from kptk.training.replay_finetune import replay_finetuning
+
+        return replay_finetuning(folder, plugins, reporter)
+    step, rows = kept_step(folder)
+    config = resolve(plugins, from_run(folder.path / runfolder.CONFIG))
     run = Run(config, plugins, preprocessor=load_preprocessor(folder, plugins))
     if run.source.fingerprint() != folder.read_json(runfolder.ENVIRONMENT).get("data", {}).get("fingerprint"):
         raise InputError(f"the data of {path} changed since the run, so its steps cannot be repeated.")
@@ -110,12 +111,23 @@ def replay(path: str | Path, plugins: Plugins | None = None, reporter: Reporter 
         step, rows = spoilt, batch_rows(len(run.source), run.train["batch_size"], run.train["seed"], spoilt)
     x = run.source.read(rows)
     y = run.source.labels[rows] if run.labels and run.source.labels is not None else None
-    found = _judge(step, rows, progress.step, x, _stages(run.model, x, y))
-    for name, (finite, largest) in found.stages.items():
-        said = f"finite, at most {largest:.3g}" if finite else "NOT FINITE"
-        reporter.line(f"  {name:<24} {said}")
-    reporter.line(f"Step {found.step:,}: {found.cause} {found.remedy}")
-    return found
+    return judge(step, rows, progress.step, x, _stages(run.model, x, y), reporter)
+
+
+def kept_step(folder: RunFolder) -> tuple[int, Array]:
+    """The step whose loss was not a number, and its rows.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        InputError: if none was kept.
+    """
+    kept = folder.path / runfolder.NAN_BATCH
+    if not kept.exists():
+        raise InputError(f"{folder.path} has no {runfolder.NAN_BATCH}: no loss of this run was anything but a number.")
+    with np.load(kept, allow_pickle=False) as arrays:
+        return int(arrays["step"]), arrays["rows"]
 
 
 class _Watch(keras.callbacks.Callback):
@@ -137,13 +149,28 @@ class _Watch(keras.callbacks.Callback):
 
 def _steps(run: Run, start: int, stop: int) -> int | None:
     """Repeat steps; returns the first one that spoilt the weights, if one did."""
+    stream = batches(run.source, run.train["batch_size"], run.train["seed"], start, stop, labels=run.labels)
+    return repeat(run.model.fit, stream, start, stop)
+
+
+def repeat(fit: Callable[..., Any], stream: Iterator[Any], start: int, stop: int) -> int | None:
+    """Make steps again.
+
+    Args:
+        fit: of the model.
+        stream: its batches.
+        start: steps done.
+        stop: steps done at the end.
+
+    Returns:
+        The first step that spoilt the weights, counted from 0, if one did.
+    """
     if stop == start:
         return None
     watch = _Watch(start)
-    stream = batches(run.source, run.train["batch_size"], run.train["seed"], start, stop, labels=run.labels)
     try:
         # An epoch of one step, so that stopping means stopping.
-        run.model.fit(
+        fit(
             steady(stream),
             steps_per_epoch=1,
             epochs=stop - start,
@@ -158,7 +185,7 @@ def _steps(run: Run, start: int, stop: int) -> int | None:
 
 def _stages(model: Any, x: Array, y: Array | None) -> dict[str, tuple[bool, float]]:
     """Everything that a step computes, from the inputs on; no state changes."""
-    found: dict[str, Any] = {"inputs": [x] if x.dtype.kind in "fiub" else []}
+    found: dict[str, list[Any]] = {"inputs": [x] if x.dtype.kind in "fiub" else []}
     found[WEIGHTS] = [variable.value for variable in model.trainable_weights]
     with keras.StatelessScope():
         if model.views is not None:
@@ -167,9 +194,28 @@ def _stages(model: Any, x: Array, y: Array | None) -> dict[str, tuple[bool, floa
         for name, output in outputs.items():
             found[name] = [output]
         found["loss"] = [model.compute_loss(x=x, y=y, y_pred=outputs, training=False)]
-    stages = {name: _range(tensors) for name, tensors in found.items()}
+    return ranges(found) | gradient(model, x, y)
+
+
+def gradient(model: Any, x: Array, y: Any) -> dict[str, tuple[bool, float]]:
+    """The last stage of a step: the length of its gradient.
+
+    Args:
+        model: what is trained.
+        x: inputs.
+        y: labels, or None.
+    """
     norm = GradientNorm(model)(x, y)
-    return stages | {"gradient norm": (math.isfinite(norm), norm)}
+    return {"gradient norm": (math.isfinite(norm), norm)}
+
+
+def ranges(found: dict[str, list[Any]]) -> dict[str, tuple[bool, float]]:
+    """Whether tensors are finite, and their largest absolute value.
+
+    Args:
+        found: tensors by stage.
+    """
+    return {name: _range(tensors) for name, tensors in found.items()}
 
 
 def _range(tensors: list[Any]) -> tuple[bool, float]:
@@ -184,7 +230,37 @@ def _range(tensors: list[Any]) -> tuple[bool, float]:
     return finite, largest
 
 
-def _judge(step: int, rows: Array, start: int, x: Array, stages: dict[str, tuple[bool, float]]) -> Replay:
+def judge(
+    step: int, rows: Array, start: int, x: Array, stages: dict[str, tuple[bool, float]], reporter: Reporter
+) -> Replay:
+    """Find the first stage that is not finite and say what that means.
+
+    Args:
+        step: the step, counted from 0.
+        rows: its rows.
+        start: steps done at the checkpoint.
+        x: its raw inputs.
+        stages: what the step computes, in its order.
+        reporter: hears it.
+    """
+    for name, (finite, largest) in stages.items():
+        said = f"finite, at most {largest:.3g}" if finite else "NOT FINITE"
+        reporter.line(f"  {name:<24} {said}")
+    cause, remedy, broken = _cause(rows, x, stages)
+    reporter.line(f"Step {step + 1:,}: {cause} {remedy}")
+    return Replay(
+        step=step + 1,
+        rows=tuple(int(row) for row in rows),
+        start=start,
+        stages=stages,
+        broken=broken,
+        cause=cause,
+        remedy=remedy,
+    )
+
+
+def _cause(rows: Array, x: Array, stages: dict[str, tuple[bool, float]]) -> tuple[str, str, str]:
+    """Cause, remedy, and the stage that is not finite."""
     broken = next((name for name, (finite, _) in stages.items() if not finite), "")
     slower = "Use a smaller learning rate (-o train.learning_rate=) or limit the gradient (-o train.clip_norm=1)."
     largest = stages[WEIGHTS][1]
@@ -205,12 +281,4 @@ def _judge(step: int, rows: Array, start: int, x: Array, stages: dict[str, tuple
     else:
         cause = "Replayed, everything about the step is finite: the run was not deterministic or the machine erred."
         remedy = "Run it again with -o train.deterministic=true."
-    return Replay(
-        step=step + 1,
-        rows=tuple(int(row) for row in rows),
-        start=start,
-        stages=stages,
-        broken=broken,
-        cause=cause,
-        remedy=remedy,
-    )
+    return cause, remedy, broken

@@ -32,6 +32,7 @@ from kptk.training.receipt import checksum
 from kptk.training.reporter import Reporter
 from kptk.training.stages import share
 from kptk.training.stream import batches, steps_per_epoch
+from kptk.training.tracking import Tracking
 from kptk.training.waiting import WaitClock
 from kptk.training.watching import epoch_line, health_callback, nan_capture
 
@@ -59,6 +60,7 @@ class Run:
         self.config = config
         self.plugins = plugins
         self.reporter = reporter or Reporter()
+        self.tracking = Tracking(config.trackers, self.reporter)
         self.train = config.train.values
         self.raw_source = self.source = source or open_data(config)
         self.probe_source = open_probe(plugins, config, self.source)
@@ -188,6 +190,10 @@ class Run:
             self.reporter.line(f"kNN check on separate data: {self.probe_source.describe()}")
 
     def _train(self, folder: RunFolder, progress: Progress, state: checkpoint.State | None) -> Result:
+        with self.tracking.of(self.config, folder):
+            return self._steps(folder, progress, state)
+
+    def _steps(self, folder: RunFolder, progress: Progress, state: checkpoint.State | None) -> Result:
         with self.reporter.progress("Training", self.total_steps, progress.step) as advance:
             while progress.step < self.total_steps and not self.model.stop_training:
                 self.change_stage(self.stage_of(progress.step))
@@ -234,7 +240,7 @@ class Run:
             per_epoch,
             path=folder.path / runfolder.METRICS,
             batch_size=self.train["batch_size"],
-            say=lambda record: self.reporter.line(epoch_line(self, record)),
+            say=self._epoch,
             waited=waits.waited_seconds,
         )
         callbacks = [
@@ -263,6 +269,10 @@ class Run:
             saver.release()
             stream.close()  # type: ignore[attr-defined]
         return saver
+
+    def _epoch(self, record: dict[str, Any]) -> None:
+        self.reporter.line(epoch_line(self, record))
+        self.tracking.log(record)
 
     def probe_callbacks(self) -> list[ProbeCallback]:
         """The kNN check while training: none or one."""

@@ -20,6 +20,7 @@ from kptk.runfolder import ENVIRONMENT, SUMMARY
 from kptk.training import environment
 from kptk.training.compare.figure import draw_figure
 from kptk.training.compare.folder import FIGURE, ComparisonFolder
+from kptk.training.compare.other import refuse_corpora
 from kptk.training.compare.runner import Runner, require_some
 from kptk.training.compare.summary import summarise
 from kptk.training.compare.table import Table, open_table, overlaps
@@ -71,7 +72,7 @@ def compare(
         objectives: objectives, recipes' aliases, run folders, ``"scratch"``; a list, or one text with commas.
         data: labelled data, a path or a name. It is opened in other processes, so it cannot be an array.
         ready: name of a ready comparison, see ``kptk list comparisons``.
-        source: other data to pre-train on, for comparisons that do.
+        source: other data to pre-train on, for comparisons that do; ``"own"`` for the comparison's own rows instead.
         labels_per_class: such as ``(1, 5, "all")``.
         seeds: how often everything is drawn anew.
         budget: pre-training of each arm, such as ``"700steps"``, ``"20epochs"`` or ``"5minutes"``.
@@ -146,6 +147,7 @@ def start(
     plugins = plugins or Plugins()
     ComparisonFolder.check_free(path)
     table = open_table(config)
+    refuse_corpora(config, table, plugins)
     described = _describe(config, table, shlex.join(command))
     folder = ComparisonFolder.create(path, to_toml(config), described)
     return _run(config, folder, table, jobs, plugins, reporter or Reporter())
@@ -221,6 +223,7 @@ def _run(
             **summarise(config, runner.grid, table.tested),
             "warnings": warnings,
             "failures": failures,
+            "advice": config.advice,
             "figure": str(folder.path / FIGURE),
         }
         folder.write(FIGURE, draw_figure(summary, f"{table.description}"))

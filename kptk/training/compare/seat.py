@@ -8,10 +8,11 @@ from typing import Any
 import keras
 
 from kptk.comparing.config import ArmConfig, ComparisonConfig
-from kptk.data import ArraySource, Source
+from kptk.data import ArraySource, Joined, Source
 from kptk.plugins import Plugins
 from kptk.runfolder import RunFolder
 from kptk.training.assemble import backbone_behind, build_preprocessor
+from kptk.training.compare.other import open_other
 from kptk.training.compare.table import Table
 from kptk.training.experiment import Draw
 from kptk.training.prepared import load_preprocessor
@@ -48,8 +49,17 @@ class Seat:
             return kept
         views = self.arm.run_config(self.config.data).views if self.arm.objective else 1
         made: Preprocessor = build_preprocessor(part, views, self.seed)
-        made.fit(self.pool)
+        made.fit(self._learned_from())
         return made
+
+    def _learned_from(self) -> Source:
+        """The rows that a preprocessor learns from: of texts also the other ones that arms pre-train on.
+
+        A vocabulary serves every arm alike, and a text of words that it does not know would be cut to letters.
+        """
+        if not self.config.source or self.table.inputs != "text":
+            return self.pool
+        return Joined(open_other(self.config, Plugins(), self.pool), self.pool)
 
     def _rows(self, x: Any, y: Any = None) -> ArraySource:
         names = self.table.class_names if y is not None else ()

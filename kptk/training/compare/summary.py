@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kptk.comparing.config import SCRATCH, ArmConfig, ComparisonConfig
+from kptk.training.compare.guidance import guidance
 from kptk.training.compare.verdict import Finding, sentences
 from kptk.training.experiment import Cell, Grid
 from kptk.training.paired import holm, mean_interval, paired_test
@@ -91,14 +92,25 @@ def summarise(config: ComparisonConfig, grid: Grid, tested: int) -> dict[str, An
     teaching = [name for arm in config.arms for name in [arm.name] if not arm.scratch and name != config.baseline]
     pairs = [(a, b) for index, a in enumerate(teaching) for b in teaching[index + 1 :]]
     between = _family(config, table, pairs, tested)
+    costs = [found for arm in config.arms if (found := _costs(arm, grid.cells))]
     return {
         "accuracy": [row for row in rows if row["seeds"]],
-        "costs": [costs for arm in config.arms if (costs := _costs(arm, grid.cells))],
+        "costs": costs,
         "against_baseline": [asdict(finding) for finding in against],
         "between": [asdict(finding) for finding in between],
         "verdicts": sentences(against, between, config.values["margin"] / 100),
+        "guidance": guidance(config, _means(rows), [*against, *between], costs),
         "protocol": protocol(config, tested),
         "cells": len(grid.cells),
+    }
+
+
+def _means(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, int], float]:
+    """Mean accuracy by arm and number of labels, 0 for all, controls left out."""
+    return {
+        (row["arm"], 0 if row["labels_per_class"] == "all" else row["labels_per_class"]): row["mean"]
+        for row in rows
+        if row["seeds"] and not row["control"]
     }
 
 

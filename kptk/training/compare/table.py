@@ -249,14 +249,14 @@ def overlaps(config: ComparisonConfig, table: Table, plugins: Plugins) -> list[s
 def _elsewhere(config: ComparisonConfig, plugins: Plugins) -> Iterable[tuple[str, Array]]:
     """Rows that some arm pre-trains on and that are not of the comparison's own pool."""
     from kptk.config import resolve
-    from kptk.request import from_toml
+    from kptk.request import from_run
     from kptk.runfolder import CONFIG
 
     for arm in config.arms:
         if arm.origin:
-            run = resolve(plugins, from_toml(f"{arm.origin}/{CONFIG}"))
+            run = resolve(plugins, from_run(f"{arm.origin}/{CONFIG}"))
             yield f"the run {arm.name}", _read(open_source(run.data, run.train.values["seed"]))
     if config.source:
         from kptk.training.assemble import open_named
 
-        yield f"the source {config.source}", _read(open_named(plugins, config.source))
+        yield f"the source {config.source}", _read(open_named(plugins, config.source, **config.source_options))

@@ -18,7 +18,8 @@ from kptk.data import Source
 from kptk.errors import InputError, RunError
 from kptk.plugins import Plugins
 from kptk.training import backend
-from kptk.training.assemble import build_model, like, open_like
+from kptk.training.assemble import build_model
+from kptk.training.compare.other import open_other
 from kptk.training.compare.seat import Seat
 from kptk.training.environment import peak_memory
 from kptk.training.experiment import Draw
@@ -106,8 +107,7 @@ class Teaching:
         source = pool
         if where != OWN:
             shape = None if fitted is not None else pool.row_shape
-            wanted = like(self.config.data, pool.row_shape)
-            source = open_like(self.plugins, self.config.source, shape, wanted, pool.inputs)
+            source = open_other(self.config, self.plugins, pool, shape)
             if self.arm.sees_labels and source.labels is None:
                 raise InputError(
                     f"{source.describe()}: the arm {self.arm.name} learns from labels, and there are none."

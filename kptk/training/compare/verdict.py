@@ -69,7 +69,7 @@ def sentences(against: Sequence[Finding], between: Sequence[Finding], margin: fl
     lines += [sentence([finding for finding in group if finding.real], margin) for group in told]
     same = [f"{group[0].first} and {group[0].second}" for group in pairs if group not in told]
     if same and against and against[0].seeds > 1:
-        lines.append(f"No difference could be shown between {_joined(same, '; ')}.")
+        lines.append(f"No difference could be shown between {joined(same, '; ')}.")
     return lines
 
 
@@ -128,21 +128,34 @@ def sentence(findings: Sequence[Finding], margin: float) -> str:
 
 
 def _listed(findings: Sequence[Finding]) -> str:
-    return _joined(
+    return joined(
         [f"{100 * abs(f.mean):.1f} points {f.place} {f.interval}" for f in findings],
         ", ",
     )
 
 
 def _places(findings: Sequence[Finding]) -> str:
-    numbers = [str(f.labels_per_class) for f in findings if f.labels_per_class]
-    places = []
+    return places([f.labels_per_class for f in findings])
+
+
+def places(labels: Sequence[int]) -> str:
+    """Numbers of labels in words.
+
+    Args:
+        labels: labels per class, 0 for all.
+
+    Example:
+        >>> places([1, 5, 0])
+        'at 1 and 5 labels per class, at all labels'
+    """
+    numbers = [str(number) for number in labels if number]
+    found = []
     if numbers:
         plural = "s" if numbers != ["1"] else ""
-        places.append(f"at {_joined(numbers, ', ')} label{plural} per class")
-    if any(not f.labels_per_class for f in findings):
-        places.append("at all labels")
-    return _joined(places, ", ")
+        found.append(f"at {joined(numbers, ', ')} label{plural} per class")
+    if not all(labels):
+        found.append("at all labels")
+    return ", ".join(found)
 
 
 def _intervals(findings: Sequence[Finding]) -> str:
@@ -150,5 +163,11 @@ def _intervals(findings: Sequence[Finding]) -> str:
     return f"({', '.join(texts)})"
 
 
-def _joined(words: Sequence[str], comma: str) -> str:
+def joined(words: Sequence[str], comma: str) -> str:
+    """Words with "and" before the last.
+
+    Args:
+        words: one at least.
+        comma: between the others.
+    """
     return words[0] if len(words) == 1 else f"{comma.join(words[:-1])} and {words[-1]}"

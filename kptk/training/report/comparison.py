@@ -66,6 +66,11 @@ class ComparisonPage:
         """Mean and interval of each arm at each number of labels: the comparison's own, or those of the cells so far."""
         return list(self.summary.get("accuracy") or means(self.cells))
 
+    @cached_property
+    def by_way(self) -> list[dict[str, Any]]:
+        """Mean and interval of each arm's every way to use the labels."""
+        return [row for row in means(self.cells) if not row["control"]]
+
 
 def means(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Mean test score over seeds of each arm and number of labels, with the 95 % interval of Student's t.
@@ -105,7 +110,8 @@ def banner(page: ComparisonPage) -> Html:
     """
     done = page.summary.get("status") == "done"
     verdicts = page.summary.get("verdicts") or [f"{len(page.cells):,} cells are finished; there is no verdict yet."]
-    sentences = [tag("p", sentence) for sentence in verdicts]
+    guides = [*page.summary.get("guidance", ()), *filter(None, [page.summary.get("advice")])]
+    sentences = [tag("p", sentence) for sentence in (*verdicts, *guides)]
     failures = page.summary.get("failures") or ()
     sentences += [tag("p", f"Failed: {_failure(f)}") for f in failures]
     sign = tag("span", "✓" if done else "!", class_="sign", aria_hidden="true")
@@ -123,6 +129,7 @@ def _failure(found: Any) -> str:
 SECTIONS: Sections = (
     ("efficiency", "Label efficiency", efficiency.efficiency),
     ("differences", "Differences", comparison_parts.differences),
+    ("ways", "Each way to use the labels", comparison_parts.ways),
     ("costs", "What it costs", comparison_parts.costs),
     ("cells", "Cells", comparison_parts.every_cell),
     ("commands", "Repeat", comparison_parts.commands),

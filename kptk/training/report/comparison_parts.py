@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kptk.training.plan import duration
 from kptk.training.report import facts
@@ -38,6 +38,31 @@ def differences(page: ComparisonPage) -> Html | None:
         if rows:
             blocks.append(table(f"{caption}, paired by seed", heads, rows))
     return join(blocks) if blocks else None
+
+
+def ways(page: ComparisonPage) -> Html | None:
+    """Every way to use the labels by itself, such as frozen features beside fine-tuning.
+
+    Args:
+        page: the comparison.
+    """
+    rows = page.by_way
+    if len({row["arm"] for row in rows}) == len({row["arm"].partition("/")[0] for row in rows}):
+        return None  # one way an arm: the first figure says it
+    labels = list(dict.fromkeys(row["labels_per_class"] for row in rows))
+    found = {(row["arm"], row["labels_per_class"]): row for row in rows}
+    lines = [
+        (name, *(_mean(found.get((name, count))) for count in labels)) for name in dict.fromkeys(r["arm"] for r in rows)
+    ]
+    heads = ("Arm and way", *(f"{place_name(count)} a class" for count in labels))
+    return table("Test accuracy, mean ± half of the 95 % interval over seeds", heads, lines)
+
+
+def _mean(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "–"
+    half = f" ± {50 * (row['high'] - row['low']):.1f}" if row["seeds"] > 1 else ""
+    return f"{100 * row['mean']:.1f}{half} %"
 
 
 COSTS = (

@@ -166,8 +166,13 @@ def environment(page: Page) -> Html:
     """
     found = page.environment
     versions = ", ".join(f"{name} {version}" for name, version in found.get("packages", {}).items())
+    used = found.get("plugins", {})
+    heads = ["Part", "Name", "Distribution", "Target"]
+    if not any(use.get("target") for use in used.values()):  # a comparison keeps none
+        heads.pop()
     plugins = [
-        (part, use["id"], use["distribution"], use.get("target", "")) for part, use in found.get("plugins", {}).items()
+        (part, *(use.get(key, "") for key in ("id", "distribution", "target")[: len(heads) - 1]))
+        for part, use in used.items()
     ]
     listed = facts(
         (
@@ -179,7 +184,7 @@ def environment(page: Page) -> Html:
             ("Seed", str(found.get("seed", ""))),
         )
     )
-    return join((listed, table("Parts and who offers them", ("Part", "Name", "Distribution", "Target"), plugins)))
+    return join((listed, table("Parts and who offers them", heads, plugins)))
 
 
 def references(page: Page) -> Html:

@@ -12,7 +12,7 @@ from kptk.errors import RunError
 from kptk.finetuning import read, resolve_finetune
 from kptk.plugins import Plugins
 from kptk.reports import kind_of
-from kptk.request import from_toml
+from kptk.request import from_run, without_trackers
 from kptk.runfolder import RunFolder
 from kptk.training.reporter import Reporter
 
@@ -68,7 +68,7 @@ def _run(path: Path, plugins: Plugins, reporter: Reporter) -> str:
     from kptk.training.saving import load_model
 
     folder = RunFolder.open(path)
-    config = resolve(plugins, from_toml(folder.path / runfolder.CONFIG))
+    config = resolve(plugins, from_run(folder.path / runfolder.CONFIG))
     run = Run(config, plugins, reporter, preprocessor=load_preprocessor(folder, plugins))
     run.model = load_model(folder.path / runfolder.PRETRAINER, plugins, compile=False)
     return render(Page(run, folder, folder.read_json(runfolder.SUMMARY), thorough=True))
@@ -82,7 +82,7 @@ def _finetuned(path: Path, plugins: Plugins, reporter: Reporter) -> str:
     from kptk.training.report.tuned_report import render_tuned
 
     folder = RunFolder.open(path)
-    config = resolve_finetune(plugins, read(folder.path / runfolder.CONFIG))
+    config = resolve_finetune(plugins, without_trackers(read(folder.path / runfolder.CONFIG)))
     model = FineTuned(path, plugins).model
     source = open_source(config.data, config.train.values["seed"])
     preprocessor = model.preprocessor

@@ -2,7 +2,17 @@
 
 from collections.abc import Iterator
 
-from kptk import BackboneSpec, DatasetSpec, ObjectiveSpec, Option, PreprocessorSpec, RecipeSpec, hookimpl
+from kptk import (
+    BackboneSpec,
+    ComparisonSpec,
+    DatasetSpec,
+    ObjectiveSpec,
+    Option,
+    PreprocessorSpec,
+    RecipeSpec,
+    hookimpl,
+)
+from kptk_tables.ready import PREPROCESSING
 
 _HIDDEN = Option(name="hidden_dim", type=int, default=256, low=1, help="Width of the decoder's hidden layer.")
 _GROUPS = Option(
@@ -280,3 +290,9 @@ def kptk_recipes() -> Iterator[RecipeSpec]:
             settings={"train.epochs": 15, "train.batch_size": 256, "probe.data": "holdout"},
             references=("https://arxiv.org/abs/2106.15147",),
         )
+
+
+@hookimpl
+def kptk_comparisons() -> Iterator[ComparisonSpec]:
+    """Offer the comparison of preparations of a table."""
+    yield PREPROCESSING

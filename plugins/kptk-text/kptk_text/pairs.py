@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptk.data import Source
-from kptk.errors import InputError
 from kptk.training.tokens import TokenFacts
+from kptk_text.corpus import no_other_text, no_pairs
 from kptk_text.token_store import TokenStore
 from kptk_text.windows import TokenRows
 
@@ -51,15 +51,9 @@ class Pairs(TokenRows):
         self._firsts = np.flatnonzero(np.diff(store.texts, prepend=-1))
         self._ends = np.append(self._firsts[1:], len(store.texts))
         if not (self._ends - self._firsts > 1).any():
-            raise InputError(
-                f"{raw.describe()}: no text has two sentences, so there are no pairs to make. Give whole documents as rows "
-                "(-o data.unit=file or paragraph; -o data.rows=article), or use an objective without pairs, such as mlm."
-            )
+            raise no_pairs(raw)
         if not order and len(self._firsts) < 2:
-            raise InputError(
-                f"{raw.describe()}: next-sentence prediction takes its false pairs from other texts, and there is only one. "
-                "Give more texts (-o data.unit=paragraph), or predict the order: -o preprocessor.examples=order"
-            )
+            raise no_other_text(raw)
         self._chunks = self._cut()
 
     def __len__(self) -> int:

@@ -104,6 +104,7 @@ def kptk_preprocessors() -> Iterator[PreprocessorSpec]:
         inputs="text",
         views=1,
         fits=True,
+        refuses="kptk_text.corpus:refuse_corpus",
         since="0.2.0",
     )
 

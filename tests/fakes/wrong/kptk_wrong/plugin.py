@@ -11,6 +11,7 @@ from kptk import (
     RecipeSpec,
     StrategySpec,
     TaskSpec,
+    TrackerSpec,
     hookimpl,
 )
 
@@ -130,3 +131,22 @@ def kptk_comparisons():
         yield ComparisonSpec(
             name=name, summary="Compares.", arms=some, objective="contrastive/contrastive", data="vision/mnist10k"
         )
+
+
+@hookimpl
+def kptk_trackers():
+    options = (Option(name="separator", type=str, default=",", help="Between figures."),)
+    needs = {"needs": ("sqlite3",), "install": "kptk-wrong[sqlite3]"}
+    for name in ("GoodTracker", "Strays", "Calls", "OnlyOnce"):
+        target = f"kptk_wrong.trackers:{name}"
+        yield TrackerSpec(name=name.lower(), target=target, summary="A tracker.", options=options, **needs)
+    yield TrackerSpec(
+        name="eager", target="kptk_wrong.eager_tracker:Eager", summary="A tracker.", options=options, **needs
+    )
+    yield TrackerSpec(
+        name="unsaid",
+        target="kptk_wrong.trackers:GoodTracker",
+        summary="A tracker.",
+        options=options,
+        needs=("sqlite3",),
+    )

@@ -1,0 +1,1 @@
+"""Trackers for kptk; see `kptk_trackers.plugin`."""
