@@ -10,7 +10,7 @@ import abc
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kptk.columns import Column
 from kptk.errors import InputError
@@ -50,6 +50,8 @@ class Source(abc.ABC):
         skipped: rows that were left out because they could not be read.
         remarks: what a person who trains on them should know.
         columns: of a table, the name and kind of each column.
+        groups: where a task made several rows of one (such as windows of a long text), the row of the data that each came
+            from, in order; None if rows are rows. The rows of one group are never parted.
     """
 
     inputs: str = "image"
@@ -60,6 +62,7 @@ class Source(abc.ABC):
     skipped: tuple[BadInput, ...] = ()
     remarks: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+    groups: NDArray[np.int64] | None = None
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -87,6 +90,14 @@ class Source(abc.ABC):
     def holdout(self) -> Source | None:
         """The part that is kept for tests by the data set itself, if it has one."""
         return None
+
+    def notes(self, rows: NDArray[np.int64]) -> list[Any]:
+        """What a task that made these rows wants to know of them when it reads their predictions, such as their words.
+
+        Args:
+            rows: row numbers.
+        """
+        return [None] * len(rows)
 
 
 class ArraySource(Source):
@@ -146,12 +157,7 @@ class ArraySource(Source):
 
     def fingerprint(self) -> str:
         """Hash of the content."""
-        digest = hashlib.sha256(f"{self._x.shape}{self._x.dtype}".encode())
-        for start in range(0, len(self._x), 4096):
-            rows = self._x[start : start + 4096]
-            # An array of objects holds addresses, which are others in each process.
-            digest.update(repr(rows.tolist()).encode() if rows.dtype.kind == "O" else rows.tobytes())
-        return digest.hexdigest()
+        return content_hash(self._x)
 
     def describe(self) -> str:
         """One line: what it is, how many rows, their shape."""
@@ -183,6 +189,7 @@ class Subset(Source):
         self.columns = source.columns
         self.labels = None if source.labels is None else source.labels[rows]
         self.targets = None if source.targets is None else source.targets[rows]
+        self.groups = None if source.groups is None else source.groups[rows]
         self.whole = source
         self.rows = rows
         self.note = note
@@ -205,6 +212,24 @@ class Subset(Source):
     def holdout(self) -> Source | None:
         """The whole's test part."""
         return self.whole.holdout()
+
+    def notes(self, rows: NDArray[np.int64]) -> list[Any]:
+        """The whole's notes on these rows."""
+        return self.whole.notes(self.rows[rows])
+
+
+def content_hash(array: NDArray[np.generic]) -> str:
+    """Hash of what an array holds, the same in every process.
+
+    Args:
+        array: numbers, texts or other objects with a `repr` of their content.
+    """
+    digest = hashlib.sha256(f"{array.shape}{array.dtype}".encode())
+    for start in range(0, len(array), 4096):
+        rows = array[start : start + 4096]
+        # An array of objects holds addresses, which are others in each process.
+        digest.update(repr(rows.tolist()).encode() if rows.dtype.kind == "O" else rows.tobytes())
+    return digest.hexdigest()
 
 
 def limited(source: Source, limit: int, seed: int) -> Source:

@@ -133,7 +133,10 @@ class TaskSpec(Spec):
 
     Args:
         inputs: the kinds of input it works on; empty for any.
-        labels: what its labels are: ``"class"``, ``"number"``, ``"mask"``, ``"text"`` or ``""`` for none.
+        labels: what its labels are: ``"class"``, ``"number"``, ``"mask"``, ``"tags"``, ``"span"``, ``"text"`` or ``""`` for
+            none.
+        form: the form of its examples where one is more than an input with an answer, such as ``"tagged_words"``; it then
+            learns from data of that form. Empty for plain rows.
         features: what it needs of the backbone.
         several: whether it holds several tasks, see `kptk.training.task.Task.task_names`.
     """
@@ -142,6 +145,7 @@ class TaskSpec(Spec):
 
     inputs: tuple[str, ...] = ()
     labels: str = "class"
+    form: str = ""
     features: str = "vector"
     several: bool = False
 
@@ -153,6 +157,7 @@ class DatasetSpec(Spec):
     Args:
         inputs: the kind of input it holds.
         labels: whether it can hold labels.
+        form: the form of its examples, as in `TaskSpec`: such data is read for a task of that form and for nothing else.
         reads: what paths it reads: file suffixes such as ``".npz"``, and ``"folder"``; empty for a named set.
         needs: options that have no default and must be given: a reader of paths that others read too is then taken only where
             the user gave them, such as ``("image",)`` for the column of a table that names pictures.
@@ -165,6 +170,7 @@ class DatasetSpec(Spec):
 
     inputs: str = "image"
     labels: bool = False
+    form: str = ""
     reads: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     suggests: Mapping[str, Any] = field(default_factory=dict, hash=False)

@@ -16,6 +16,7 @@ from kptk.plugins import Plugins
 from kptk.runfolder import CONFIG, ENVIRONMENT, RunFolder
 from kptk.training.assemble import like, open_like
 from kptk.training.choice import Scorer
+from kptk.training.examples import count_examples, makes_rows
 from kptk.training.labelled import Part
 from kptk.training.origin import refuse_lambda
 from kptk.training.paths import check_target
@@ -76,13 +77,15 @@ class FineTuned:
         wanted: dict[str, Any] = {"on_bad_input": on_bad_input}
         if len(shape) == 3:
             wanted |= {"image_size": shape[0], "channels": shape[-1]}
-        preprocessor = self.model.preprocessor
+        task, preprocessor = self.model.task, self.model.preprocessor
         if preprocessor is None or not preprocessor.fits:
-            return open_like(self.plugins, data, shape, wanted)
+            found = open_like(self.plugins, data, None if makes_rows(task) else shape, wanted, form=task.form)
+            return task.examples(found, preprocessor)
         if self.folder is not None:
             part = resolve_finetune(self.plugins, read(self.folder.path / CONFIG)).data
             wanted = like(part, shape) | wanted | ({"split": ""} if whole else {})
-        return preprocessor.prepared(open_like(self.plugins, data, None, wanted, preprocessor.kind))
+        found = open_like(self.plugins, data, None, wanted, preprocessor.kind, form=task.form)
+        return task.examples(found, preprocessor)
 
 
 def evaluate_finetuned(
@@ -115,7 +118,8 @@ def evaluate_finetuned(
     labels = opened.model.task.targets(chosen) if opened.labels else None
     if labels is not None and not opened.model.task.has_label(labels).any():
         raise InputError(f"{chosen.describe()}: every label is missing, so there is nothing to compare with.")
-    scores = opened.scorer.score(Part(source=chosen, labels=labels))
+    chosen_part = Part(source=chosen, labels=labels)
+    scores = opened.scorer.score(chosen_part, details=True)
     warning = ""
     if chosen is source and opened.fingerprint and opened.fingerprint == _fingerprint(source):
         warning = "the model learned from rows of this data, so the figures say nothing about new data"
@@ -123,7 +127,7 @@ def evaluate_finetuned(
         "model": str(path),
         "task": opened.model.task.name,
         "data": chosen.describe(),
-        "results": [{"metric": key, "value": value, "rows": len(chosen)} for key, value in scores.items()],
+        "results": [{"metric": key, "value": value, "rows": chosen_part.examples} for key, value in scores.items()],
         "warning": warning,
     }
 
@@ -162,13 +166,14 @@ def predict(
     source = opened.open(data, on_bad_input=on_bad_input, whole=True)
     with (reporter or Reporter()).progress("Predicting", len(source)) as advance:
         predictions = opened.scorer.predict(source, lambda done: advance(done, ""))
-    names = [str(name) for name in getattr(source, "files", range(len(source)))]
-    table: dict[str, Any] = {"row": np.arange(len(source)), "name": np.array(names)}
+    rows = count_examples(source)
+    names = [str(name) for name in getattr(source, "files", range(rows))]
+    table: dict[str, Any] = {"row": np.arange(rows), "name": np.array(names)}
     if source.labels is not None:
         table["label"] = np.array(source.class_names)[source.labels]
-    table |= opened.model.task.columns(predictions)
+    table |= opened.model.task.table(predictions, source)
     write_table(out, table)
-    return {"path": str(out), "rows": len(source), "columns": list(table), "data": source.describe()}
+    return {"path": str(out), "rows": rows, "columns": list(table), "data": source.describe()}
 
 
 def write_table(out: Path, table: Mapping[str, Any]) -> None:
@@ -200,7 +205,11 @@ def _csv(path: Path, table: Mapping[str, Any]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(table)
-        writer.writerows([json.dumps(v) if isinstance(v, list) else v for v in row] for row in _rows(table))
+        writer.writerows([_cell(value) for value in row] for row in _rows(table))
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
 
 
 def _jsonl(path: Path, table: Mapping[str, Any]) -> None:

@@ -174,6 +174,45 @@ def find_stages(backbone: keras.Model) -> TokenStages | None:
     )
 
 
+def token_vectors(backbone: keras.Model) -> keras.Model | None:
+    """The network of a token backbone from its inputs to a vector for each token, which shares its layers.
+
+    Args:
+        backbone: any model.
+
+    Returns:
+        A functional model with outputs ``(batch, length, width)``; None if the backbone is not made of the stages.
+    """
+    found = find_stages(backbone)
+    if found is None:
+        return None
+    inputs = keras.Input(backbone.input_shape[1:], dtype="int32", name="inputs")
+    ids = ops.take(inputs, 0, axis=1) if found.segments else inputs
+    vectors = found.encoder([found.embed(inputs), ops.not_equal(ids, PADDING)])
+    return keras.Model(inputs, vectors, name=f"{backbone.name}_tokens")
+
+
+def network_for(task: Any, backbone: keras.Model) -> keras.Model:
+    """What gives a task its features: the backbone, or its vectors of the tokens if the task takes a sequence.
+
+    Args:
+        task: the task, a `kptk.training.task.Task`.
+        backbone: the pre-trained network.
+
+    Raises:
+        UsageError: if the task takes a sequence and the backbone has none.
+    """
+    if task.features != "sequence" or len(backbone.output_shape) == 3:
+        return backbone
+    network = token_vectors(backbone)
+    if network is None:
+        raise UsageError(
+            f"task {task.name} needs a vector for each token, but {backbone.name} returns one for each row, of shape "
+            f"{backbone.output_shape}. Use a Transformer, such as one trained with --backbone bert."
+        )
+    return network
+
+
 def stages(backbone: keras.Model) -> TokenStages:
     """Return the stages of a token backbone.
 
