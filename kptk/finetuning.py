@@ -214,7 +214,10 @@ def _misfits(plugins: Plugins, config: FineTuneConfig, trained: RunConfig | None
         yield f"the backbone {backbone.id} takes {backbone.spec.inputs} but data {data.id} holds {kind}."
     gives = strategy.spec.features or (backbone.spec.features if backbone else "")
     # Whether a backbone has a vector for each token only the loaded model tells.
-    if gives and task.spec.features not in ("vector", "sequence", gives):
+    if task.spec.features == "target":
+        if not strategy.spec.writes:
+            yield f"task {task.id} writes texts, which takes a decoder: --strategy encoder_decoder"
+    elif gives and task.spec.features not in ("vector", "sequence", gives):
         yield (
             f"task {task.id} needs a {task.spec.features} of features but {backbone.id if backbone else strategy.id} "
             f"returns a {gives}. Use another backbone, or a strategy that adds a decoder: --strategy encoder_decoder"

@@ -110,6 +110,7 @@ class StrategySpec(Spec):
         inputs: the kinds of input it works on; empty for any.
         stage: when it runs, ``"finetune"`` or ``"adapt"``.
         features: what it gives the task: ``"map"`` if it adds a decoder; empty for what the backbone returns.
+        writes: whether it also adds a decoder for tasks that write a text, whose features are a ``"target"``.
         needs: options that have no default and must be given, such as ``("teacher",)``.
         several: whether it is for several tasks at once, so that a task of one is refused.
         cost: what it costs beside training all weights.
@@ -121,6 +122,7 @@ class StrategySpec(Spec):
     inputs: tuple[str, ...] = ()
     stage: str = "finetune"
     features: str = ""
+    writes: bool = False
     needs: tuple[str, ...] = ()
     several: bool = False
     cost: str = ""
@@ -137,7 +139,8 @@ class TaskSpec(Spec):
             none.
         form: the form of its examples where one is more than an input with an answer, such as ``"tagged_words"``; it then
             learns from data of that form. Empty for plain rows.
-        features: what it needs of the backbone.
+        features: what it needs of the backbone: ``"vector"``, ``"map"``, ``"sequence"``; or ``"target"``, a vector for each
+            place of a text that is written, which takes a strategy that `writes`.
         several: whether it holds several tasks, see `kptk.training.task.Task.task_names`.
     """
 

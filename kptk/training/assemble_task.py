@@ -88,6 +88,8 @@ def refuse_other_shape(origin: Origin, task: Task, source: Source) -> None:
     if origin.preprocessor is not None:
         given = tuple(origin.preprocessor.view_shape(given))
     given = task.backbone_shape(given)
+    if not given:
+        return  # the strategy looks at it
     resized = bool(getattr(origin.preprocessor, "size", 0))
     sides = wanted[-1:], given[-1:]
     fits = sides[0] == sides[1] if resized else all(a in (b, None) for a, b in zip(wanted, given, strict=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from kptk.data import Source, Subset
 from kptk.errors import RunError
 from kptk.training import backend
+from kptk.training.examples import Examples
 from kptk.training.features import extract_with
 from kptk.training.labelled import Part
 from kptk.training.phases import Predictor
@@ -35,8 +37,16 @@ class Scorer:
     def __init__(self, model: Strategy, batch_size: int = 0) -> None:
         self.model = model
         self.batch_size = batch_size or model.task.rows_at_once
-        self.predictor: keras.Model = model.task.predictor(model) or Predictor(model)
-        self.judge: keras.Model = model.task.judge(model) or self.predictor
+
+    @cached_property
+    def predictor(self) -> keras.Model:
+        """What predicts."""
+        return self.model.task.predictor(self.model) or Predictor(self.model)
+
+    @cached_property
+    def judge(self) -> keras.Model:
+        """What is scored."""
+        return self.model.task.judge(self.model) or self.predictor
 
     def predict(self, source: Source, progress: Any = None) -> np.ndarray[Any, Any]:
         """Predictions for every row.
@@ -60,7 +70,11 @@ class Scorer:
             source = _Degraded(source, task)
         found = self._run(self.judge, source)
         figures = task.score_rows(labels, found, source)
-        return figures | task.details(labels, found, source) if details else figures
+        if not details or type(task).details is Examples.details:
+            return figures
+        if self.judge is not self.predictor:
+            found = self.predict(source)
+        return figures | task.details(labels, found, source)
 
     def _run(self, model: keras.Model, source: Source, progress: Any = None) -> np.ndarray[Any, Any]:
         size = min(self.batch_size, max(len(source), 1))

@@ -24,10 +24,14 @@ class Examples:
 
     Attributes:
         form: the form of its examples, as in its spec.
+        target_length: of a task that writes texts: tokens of one, its start token among them.
+        decoding: options that only decide how predictions are made of outputs, so that they may change after the training.
         rows_at_once: rows of a step when it predicts and is scored; few where the outputs of a row are many.
     """
 
     form: ClassVar[str] = ""
+    target_length: int = 0
+    decoding: ClassVar[tuple[str, ...]] = ()
     rows_at_once: ClassVar[int] = 256
 
     def attach(self, backbone: keras.Model) -> None:
@@ -56,8 +60,17 @@ class Examples:
         """
         return preprocessor.prepared(source) if preprocessor is not None and preprocessor.fits else source
 
+    def prompts(self, source: Source, preprocessor: Any) -> Source:
+        """The rows to predict for, where they are others than those to learn from.
+
+        Args:
+            source: the data, raw.
+            preprocessor: prepares raw inputs, or None.
+        """
+        return self.examples(source, preprocessor)
+
     def backbone_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape of what the backbone gets of a row, which may hold more than its input.
+        """Shape of what the backbone gets of a row, which may hold more than its input; ``()`` if the strategy looks at that.
 
         Args:
             shape: of a row, as `plain` of the preprocessor gives it.
@@ -106,7 +119,7 @@ class Examples:
 
         Args:
             labels: as `targets` makes them.
-            predictions: as in `score_rows`.
+            predictions: what `activate`, or the model of `predictor`, returned.
             source: the rows.
         """
         del labels, predictions, source

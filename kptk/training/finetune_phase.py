@@ -53,6 +53,7 @@ def train_phase(
         Where the run stands now, and whether it is to end here.
     """
     start, stop = steps
+    phase = run.model.cached_or_not(phase, len(run.rows))
     model = run.model.begin(phase, stop - start, schedule=_schedule(run, stop - start))
     if state is not None:
         checkpoint.restore(model, state)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kptk import errors
 from kptk.data import Source
 from kptk.errors import InputError, RunError
 from kptk.finetuning import read, resolve_finetune
@@ -71,7 +72,7 @@ class FineTuned:
         Args:
             data: a path or the name of a data set.
             on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
-            whole: every row of a table, also if a column keeps some for tests.
+            whole: to predict: every row of a table, also if a column keeps some for tests.
         """
         shape = tuple(self.model.task.row_shape)
         wanted: dict[str, Any] = {"on_bad_input": on_bad_input}
@@ -80,12 +81,29 @@ class FineTuned:
         task, preprocessor = self.model.task, self.model.preprocessor
         if preprocessor is None or not preprocessor.fits:
             found = open_like(self.plugins, data, None if makes_rows(task) else shape, wanted, form=task.form)
-            return task.examples(found, preprocessor)
+            return task.prompts(found, preprocessor) if whole else task.examples(found, preprocessor)
         if self.folder is not None:
             part = resolve_finetune(self.plugins, read(self.folder.path / CONFIG)).data
             wanted = like(part, shape) | wanted | ({"split": ""} if whole else {})
         found = open_like(self.plugins, data, None, wanted, preprocessor.kind, form=task.form)
-        return task.examples(found, preprocessor)
+        return task.prompts(found, preprocessor) if whole else task.examples(found, preprocessor)
+
+
+    def decode_with(self, options: Mapping[str, str]) -> None:
+        """Change how predictions are made of the model's outputs.
+
+        Args:
+            options: options of the task as texts, such as ``{"temperature": "0.7"}``.
+
+        Raises:
+            UsageError: if the task has no such option, or it decides what was learned.
+        """
+        task = self.model.task
+        known = {o.name: o for o in self.plugins.find("task", task.name).spec.options if o.name in task.decoding}
+        for name, text in options.items():
+            if name not in known:
+                raise errors.unknown_option(f"predicting with {task.name}", name, list(known))
+            setattr(task, name, known[name].parse(text))
 
 
 def evaluate_finetuned(
@@ -144,6 +162,7 @@ def predict(
     out: str | Path,
     *,
     on_bad_input: str | None = None,
+    options: Mapping[str, str] | None = None,
     plugins: Plugins | None = None,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
@@ -154,6 +173,7 @@ def predict(
         data: a path or the name of a data set.
         out: ends with ``.csv``, ``.parquet`` or ``.jsonl``.
         on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
+        options: how to make predictions of the outputs, options of the task as texts: ``{"sampler": "top_p"}``.
         plugins: the registry; a new one if None.
         reporter: shows progress.
 
@@ -163,6 +183,7 @@ def predict(
     out = Path(out)
     check_target(out)
     opened = FineTuned(path, plugins)
+    opened.decode_with(options or {})
     source = opened.open(data, on_bad_input=on_bad_input, whole=True)
     with (reporter or Reporter()).progress("Predicting", len(source)) as advance:
         predictions = opened.scorer.predict(source, lambda done: advance(done, ""))

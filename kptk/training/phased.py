@@ -49,6 +49,24 @@ class PhasedModel(keras.Model, abc.ABC):
             x: an array of raw inputs.
         """
 
+    def keeps_features(self, rows: int) -> bool:
+        """Whether the features of some rows may be computed once and kept.
+
+        Args:
+            rows: how many.
+        """
+        del rows
+        return True
+
+    def cached_or_not(self, phase: Phase, rows: int) -> Phase:
+        """A phase as it is trained: its features are computed in every step where they cannot be kept.
+
+        Args:
+            phase: the phase.
+            rows: how many it trains on; 0 if they cannot be counted.
+        """
+        return phase if rows and self.keeps_features(rows) else replace(phase, cached=False)
+
     most_epochs = 0
     """Epochs that are of any use; 0 for any number."""
 
@@ -236,7 +254,7 @@ class PhasedModel(keras.Model, abc.ABC):
             self.look_at(x, y)
             x, y = self.training_arrays(x, y)
         history, done = None, int(kwargs.pop("initial_epoch", 0))
-        phases = [phase if arrays else replace(phase, cached=False) for phase in self.phases()]
+        phases = [self.cached_or_not(phase, len(x) if arrays else 0) for phase in self.phases()]
         for phase, count in zip(phases, split_epochs(phases, self.useful(epochs - done)), strict=True):
             per_epoch = kwargs.get("steps_per_epoch") or (-(-len(x) // (batch_size or 32)) if arrays else 0)
             model = self.begin(phase, per_epoch * count)

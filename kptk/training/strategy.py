@@ -236,6 +236,11 @@ class Strategy(PhasedModel, abc.ABC):
         inside = {id(variable) for variable in self.backbone.variables}
         return tuple(variable for variable in self.tunable if id(variable) not in inside)
 
+    def keeps_features(self, rows: int) -> bool:
+        """Whether there is memory for them, and the task has labels: it cannot make targets of features."""
+        numbers = rows * int(np.prod([size or 1 for size in self.feature_shape()[1:]]))
+        return self.task.learns_from_labels and numbers <= MOST_CACHED
+
     def cached_features(self, x: Any) -> Any:
         """Features of raw inputs that no step of a cached phase changes."""
         return in_batches(Featuriser(self).predict_on_batch, np.asarray(x))
@@ -269,4 +274,6 @@ class Strategy(PhasedModel, abc.ABC):
         return cls(**config)
 
 
+MOST_CACHED = 2**29
+"""Numbers of cached features at most, 2 GB: beyond that they are computed in every step."""
 PARTS = ("backbone", "task", "preprocessor")

@@ -202,6 +202,8 @@ def network_for(task: Any, backbone: keras.Model) -> keras.Model:
     Raises:
         UsageError: if the task takes a sequence and the backbone has none.
     """
+    if task.features == "target":
+        raise UsageError(f"task {task.name} writes texts, which takes a decoder. Use the strategy encoder_decoder.")
     if task.features != "sequence" or len(backbone.output_shape) == 3:
         return backbone
     network = token_vectors(backbone)
@@ -229,6 +231,22 @@ def stages(backbone: keras.Model) -> TokenStages:
             f"Received: {type(backbone).__name__} '{backbone.name}'. Use a Transformer for text, such as --backbone bert."
         )
     return found
+
+
+def sees_ahead(backbone: keras.Model) -> bool:
+    """Whether a token's vector depends on those behind it; tried out on two rows that differ in their last token.
+
+    Args:
+        backbone: a token backbone.
+    """
+    found = stages(backbone)
+    rows = np.full((2, found.length), 1, dtype="int32")
+    rows[1, -1] = found.vocabulary - 1
+    if found.vocabulary < 3 or found.length < 2:
+        return False
+    inputs = np.stack([rows, np.zeros_like(rows)], axis=1) if found.segments else rows
+    vectors = ops.convert_to_numpy(found.encode(ops.convert_to_tensor(inputs), False))
+    return bool(np.abs(vectors[0, :-1] - vectors[1, :-1]).max() > 1e-5)
 
 
 def facts(views: Any, owner: str) -> TokenFacts:

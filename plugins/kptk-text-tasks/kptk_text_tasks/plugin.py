@@ -6,7 +6,7 @@ from kptk import DatasetSpec, Option, TaskSpec, hookimpl
 
 _PACKED = ("", ".gz", ".xz")
 _TEXT = ("text",)
-_WORDS, _QUESTIONS = "tagged_words", "questions"
+_WORDS, _QUESTIONS, _PAIRS = "tagged_words", "questions", "text_pairs"
 _COMMON = (
     Option(name="encoding", type=str, default="utf-8", help="Encoding, unless a byte order mark says otherwise."),
     Option(
@@ -16,6 +16,21 @@ _COMMON = (
         choices=("error", "skip"),
         help="Refuse what cannot be used, or leave it out and list it.",
     ),
+)
+_WRITING = (
+    Option(
+        name="sampler",
+        type=str,
+        default="greedy",
+        choices=("greedy", "beam", "random", "top_k", "top_p"),
+        help="How a token is chosen, by KerasHub.",
+    ),
+    Option(name="new_tokens", type=int, default=32, low=1, help="Tokens of a continuation at most."),
+    Option(name="temperature", default=1.0, above=0.0, help="The logits are divided by it."),
+    Option(name="k", type=int, default=20, low=1, help="Tokens from which top_k draws."),
+    Option(name="p", default=0.9, above=0.0, high=1.0, help="Probability of the tokens from which top_p draws."),
+    Option(name="beams", type=int, default=4, low=1, help="Texts that beam keeps."),
+    Option(name="seed", type=int, default=0, low=0, help="Of the draws."),
 )
 
 
@@ -60,6 +75,36 @@ def kptk_tasks() -> Iterator[TaskSpec]:
         references=("https://arxiv.org/abs/1810.04805", "https://arxiv.org/abs/1806.03822"),
         since="0.1.0",
     )
+    yield TaskSpec(
+        name="generation",
+        aliases=("language_model",),
+        target="kptk_text_tasks.generation:Generation",
+        summary="Goes on with a language model's training, and continues texts.",
+        options=_WRITING,
+        inputs=_TEXT,
+        labels="",
+        features="sequence",
+        references=("https://arxiv.org/abs/1805.04833", "https://arxiv.org/abs/1904.09751"),
+        since="0.1.0",
+    )
+    yield TaskSpec(
+        name="seq2seq",
+        aliases=("translation", "summarisation"),
+        target="kptk_text_tasks.seq2seq:Seq2Seq",
+        summary="A text from a text, by a decoder on the encoder.",
+        options=(
+            Option(name="target_length", type=int, default=32, low=3, help="Tokens of a target with its start token."),
+            Option(name="label_smoothing", default=0.0, low=0.0, high=0.9, help="Weight of the uniform target."),
+            Option(name="sampler", type=str, default="greedy", choices=("greedy", "beam"), help="How texts are written."),
+            Option(name="beams", type=int, default=4, low=1, help="Texts that beam keeps."),
+        ),
+        inputs=_TEXT,
+        labels="text",
+        form=_PAIRS,
+        features="target",
+        references=("https://arxiv.org/abs/1907.12461", "https://arxiv.org/abs/1706.03762"),
+        since="0.1.0",
+    )
 
 
 @hookimpl
@@ -100,5 +145,20 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         form=_QUESTIONS,
         reads=(*_endings(".json", ".jsonl", ".ndjson", ".csv", ".tsv"), ".parquet"),
         references=("https://arxiv.org/abs/1606.05250",),
+        since="0.1.0",
+    )
+    yield DatasetSpec(
+        name="text_pairs",
+        target="kptk_text_tasks.text_pairs:text_pairs",
+        summary="A table of texts to read and texts to write.",
+        options=(
+            Option(name="source", type=str, default="", help="Column of texts to read; by default source, text ..."),
+            Option(name="target", type=str, default="", help="Column of texts to write; by default target ...; - for none."),
+            *_COMMON,
+        ),
+        inputs="text",
+        labels=True,
+        form=_PAIRS,
+        reads=(*_endings(".tsv", ".csv", ".jsonl", ".ndjson"), ".parquet"),
         since="0.1.0",
     )
