@@ -126,10 +126,13 @@ class Strategy(PhasedModel, abc.ABC):
             x: raw examples, as the task takes them.
             y: their answers, or None.
         """
+        return self.task.examples(self._raw(x, y), self.preprocessor)
+
+    def _raw(self, x: Any, y: Any = None) -> ArraySource:
         kind = "image" if self.preprocessor is None else self.preprocessor.kind
         rows = x if isinstance(x, np.ndarray) else objects(x)
         targets = y if y is None or isinstance(y, np.ndarray) else objects(y)
-        return self.task.examples(ArraySource(rows, inputs=kind, targets=targets, name="x"), self.preprocessor)
+        return ArraySource(rows, inputs=kind, targets=targets, name="x")
 
     def example_arrays(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Rows and labels of raw examples, where the task makes its own."""
@@ -152,7 +155,7 @@ class Strategy(PhasedModel, abc.ABC):
         """
         from kptk.training.choice import Scorer
 
-        source = self.examples(x)
+        source = self.task.prompts(self._raw(x), self.preprocessor)
         return self.task.table(Scorer(self).predict(source), source)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:

@@ -67,6 +67,7 @@ class QuestionAnswering(Task):
     form = "questions"
     features = "sequence"
     metric = "f1"
+    decoding = ("longest", "null_threshold")
 
     def __init__(
         self,

@@ -70,6 +70,9 @@ class WritesTokens(Task, abc.ABC):
         self.bias = self.add_weight(shape=(int(self.table_of_tokens.input_dim),), initializer="zeros", name="bias")
         self.built = True
 
+    def get_build_config(self) -> None:
+        """None: of a loaded model the strategy builds it, once it is attached to the backbone."""
+
     def call(self, features: Tensor, training: bool = False) -> Tensor:
         """Logits of the tokens, shape ``(..., vocabulary)``."""
         del training

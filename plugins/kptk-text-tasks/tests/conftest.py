@@ -34,6 +34,7 @@ def _run(corpus: Path, plugin: str, length: int) -> Path:
             epochs=1,
             seed=0,
             options={
+                "probe.data": "",
                 "backbone.layers": 1,
                 "backbone.width": 16,
                 "preprocessor.vocabulary": 120,

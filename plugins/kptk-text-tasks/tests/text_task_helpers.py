@@ -32,7 +32,7 @@ def invoke(*words: object) -> str:
     """Call the command line in this process and return what it said."""
     done = CliRunner().invoke(cli, [str(word) for word in words])
     assert done.exit_code == 0, f"{done.output}\n{done.exception!r}"
-    return done.output
+    return done.stdout
 
 
 def refused(*words: object) -> str:
