@@ -61,7 +61,7 @@ def sequence_decoder(
 ) -> keras.Model:
     """A network from rows of two texts to a vector for each place of the second.
 
-    The decoder begins with the encoder's own vectors of the tokens; everything else of it is new.
+    The decoder begins with a copy of the encoder's vectors of the tokens; everything else of it is new.
 
     Args:
         backbone: a token backbone, which reads the first text.
@@ -72,8 +72,8 @@ def sequence_decoder(
 
     Returns:
         A functional model from token numbers ``(batch, read + length + 1)`` to vectors ``(batch, length, width)``, which holds the
-        models `READER` (from token numbers to vectors of the text that is read) and `DECODER` (from token numbers, vectors and
-        their mask to vectors).
+        models `READER` (from token numbers to vectors of the text that is read) and `DECODER` (from token numbers, those vectors
+        and their mask to vectors).
 
     Raises:
         UsageError: if the backbone does not work on tokens, or the sizes do not fit.
@@ -90,12 +90,15 @@ def sequence_decoder(
     ones = ops.ones_like(written)
     places = ops.cumsum(ones, axis=1) - ones
     table = keras.layers.Embedding(length, found.width, name="place_embedding")
-    x = keras.layers.Add(name="sum")([found.table(written), table(places)])
+    # A table of its own, not the encoder's layer: in a plain Keras file a layer of two nested models is not kept as one.
+    tokens = keras.layers.Embedding(found.vocabulary, found.width, name="written_embedding")
+    x = keras.layers.Add(name="sum")([tokens(written), table(places)])
     x = keras.layers.LayerNormalization(epsilon=EPSILON, name="embed_norm")(x)
     for index in range(layers):
         x = decoder_block(x, memory, mask, heads=heads, dropout=dropout, name=f"block{index}")
     x = keras.layers.LayerNormalization(epsilon=EPSILON, name="norm")(x)
     decoder = keras.Model([written, memory, mask], x, name=DECODER)
+    tokens.set_weights(found.table.get_weights()[:1])
     reader = _reader(backbone)
     rows = keras.Input((found.length + length + 1,), dtype="int32", name="rows")
     read = rows[:, : found.length]

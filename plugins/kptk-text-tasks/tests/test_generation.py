@@ -122,26 +122,26 @@ TOWN_OF = dict(zip(NAMES, TOWNS, strict=True))
 
 
 def told(count: int, seed: int) -> str:
-    """Sentences that say the same of the same person each time, so that only the name is a surprise."""
+    """Sentences in which every word says the next one, but for the town."""
     names = np.random.default_rng(seed).choice(NAMES, count)
-    return "".join(f"{name} lives in {TOWN_OF[name]} .\n" for name in names)
+    return "".join(f"in {TOWN_OF[name]} {name} lives .\n" for name in names)
 
 
 @pytest.fixture(scope="module")
 def written(corpus, causal_run):
     """A language model that goes on with its training on sentences, and what it scored."""
-    (corpus / "more.txt").write_text(told(240, 5))
+    (corpus / "more.txt").write_text(told(1000, 5))
     out = corpus / "generation"
     invoke(
         *("finetune", causal_run, "--task", "generation", "--data", corpus / "more.txt", "--out", out, "--strategy", "weight"),
-        *("--epochs", 6, "--batch-size", 16, "-o", "train.learning_rate=0.02"),
+        *("--epochs", 5, "--batch-size", 16, "-o", "train.learning_rate=0.02", "-o", "train.schedule=constant"),
     )
     return out
 
 
 def test_perplexity_on_other_texts(written, corpus) -> None:
     summary = json.loads((written / "summary.json").read_text())
-    # One of six names in six tokens or more: a perplexity of 6 ** (1 / 6), 1.35, at the least that can be learned.
+    # One of six towns in six tokens: a perplexity of 6 ** (1 / 6), 1.35, is the least that can be learned.
     assert summary["validation"]["perplexity"] < 1.6 < summary["first_loss"]
     (corpus / "held.txt").write_text(told(30, 9))
     said = json.loads(invoke("evaluate", written, "--data", corpus / "held.txt", "--json"))
@@ -156,7 +156,7 @@ def hub():
 
 
 def continuations(written, corpus, name: str, *options: str) -> list[dict]:
-    (corpus / "prompts.txt").write_text("Anna lives\nEmil\n" + told(9, 3).replace("\n", " ") + "Dora lives\n")
+    (corpus / "prompts.txt").write_text("in Paris Anna\nin Madrid\n" + told(9, 3).replace("\n", " ") + "in Oslo\n")
     more = [word for option in options for word in ("-o", f"task.{option}")]
     invoke("predict", written, "--data", corpus / "prompts.txt", "-o", corpus / f"{name}.jsonl", *more)
     return [json.loads(line) for line in (corpus / f"{name}.jsonl").read_text().splitlines()]
@@ -165,9 +165,9 @@ def continuations(written, corpus, name: str, *options: str) -> list[dict]:
 @pytest.mark.parametrize("sampler", ["greedy", "beam", "random", "top_k", "top_p"])
 def test_each_sampler_continues_texts(hub, written, corpus, sampler) -> None:
     rows = continuations(written, corpus, sampler, f"sampler={sampler}", "k=3", "temperature=0.3")
-    assert rows[0]["prompt"] == "Anna lives" and rows[0]["continuation"] == f"in {TOWN_OF['Anna'].lower()}."
-    assert rows[1]["continuation"] == f"lives in {TOWN_OF['Emil'].lower()}."
-    assert rows[0]["ended"] and rows[2]["continuation"].startswith("in ")  # of a long prompt the end is what counts
+    assert rows[0]["prompt"] == "in Paris Anna" and rows[0]["continuation"] == "lives." and rows[0]["ended"]
+    assert rows[1]["continuation"] == "emil lives." and rows[1]["tokens"] == 3
+    assert rows[2]["continuation"].startswith("fritz lives.")  # of a long prompt the end is what counts
 
 
 def test_draws_follow_the_seed_and_are_no_longer_than_they_may_be(hub, written, corpus) -> None:
@@ -182,7 +182,7 @@ def test_greedy_is_the_likeliest_token_each_time_and_beam_the_likelier_text(hub,
     """Against a loop over plain forward passes; and a wide beam finds the likeliest text of all short ones."""
     model = kptk.load_model(written / "model.keras")
     facts = model.preprocessor.tokens
-    prompt = [facts.start, *model.preprocessor.pieces(["Emil lives in"])[0].ids]
+    prompt = [facts.start, *model.preprocessor.pieces(["in"])[0].ids]
     banned = [number for number in facts.specials if number != facts.end]
 
     def logs(rows):
@@ -196,7 +196,7 @@ def test_greedy_is_the_likeliest_token_each_time_and_beam_the_likelier_text(hub,
     ids = list(prompt)
     while ids[-1] != facts.end and len(ids) < 24:
         ids.append(int(logs([ids])[0].argmax()))
-    assert model.table(["Emil lives in"])["continuation"][0] == model.preprocessor.decode(ids[len(prompt) : -1])
+    assert model.table(["in"])["continuation"][0] == model.preprocessor.decode(ids[len(prompt) : -1])
     # Beam search by hand, in which a text that has ended stays as it is.
     beams = [(0.0, list(prompt))]
     while not all(row[-1] == facts.end for _, row in beams) and max(len(row) for _, row in beams) < 24:
@@ -207,7 +207,7 @@ def test_greedy_is_the_likeliest_token_each_time_and_beam_the_likelier_text(hub,
                 grown += [(value + step[token], [*row, int(token)]) for token in np.argsort(-step)[:4]]
         beams = sorted(grown, key=lambda beam: -beam[0])[:4]
     model.task.sampler, model.task.beams = "beam", 4
-    assert model.table(["Emil lives in"])["continuation"][0] == model.preprocessor.decode(beams[0][1][len(prompt) : -1])
+    assert model.table(["in"])["continuation"][0] == model.preprocessor.decode(beams[0][1][len(prompt) : -1])
 
 
 def test_export_gives_the_next_token(written) -> None:
