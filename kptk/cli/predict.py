@@ -44,9 +44,7 @@ def predict(model: str, data: str, outs: tuple[str, ...], on_bad_input: str | No
     from kptk.training.finetuned import predict as write
 
     reporter = ConsoleReporter(quiet=quiet, to_stderr=as_json)
-    written = write(
-        model, data, out, on_bad_input=on_bad_input, options=options, plugins=plugins, reporter=reporter
-    )
+    written = write(model, data, out, on_bad_input=on_bad_input, options=options, plugins=plugins, reporter=reporter)
     if as_json:
         print_json(written)
     reporter.line(f"{written['path']}: {written['rows']:,} rows; columns {', '.join(written['columns'][:8])}")
@@ -57,5 +55,7 @@ def _divided(outs: tuple[str, ...]) -> tuple[str, dict[str, str]]:
     options = dict(out.removeprefix(TASK).split("=", 1) for out in outs if out.startswith(TASK) and "=" in out)
     files = [out for out in outs if not (out.startswith(TASK) and "=" in out)]
     if len(files) != 1:
-        raise UsageError(f"-o must name one file to write. Received: {', '.join(files) or 'none'}. Such as: -o predictions.csv")
+        raise UsageError(
+            f"-o must name one file to write. Received: {', '.join(files) or 'none'}. Such as: -o predictions.csv"
+        )
     return files[0], options

@@ -88,7 +88,6 @@ class FineTuned:
         found = open_like(self.plugins, data, None, wanted, preprocessor.kind, form=task.form)
         return task.prompts(found, preprocessor) if whole else task.examples(found, preprocessor)
 
-
     def decode_with(self, options: Mapping[str, str]) -> None:
         """Change how predictions are made of the model's outputs.
 

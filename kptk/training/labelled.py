@@ -53,9 +53,7 @@ class Split:
 
     def __str__(self) -> str:
         words = [f"{self.train.examples:,} rows to learn from"]
-        words.append(
-            f"{self.validation.examples:,} to choose the epoch by" if self.validation else "none to choose by"
-        )
+        words.append(f"{self.validation.examples:,} to choose the epoch by" if self.validation else "none to choose by")
         words.append(f"{self.test.examples:,} of the data's own test part" if self.test else "no test part")
         return ", ".join(words)
 

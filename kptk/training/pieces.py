@@ -77,7 +77,9 @@ def row_of(parts: Sequence[Ints], found: TokenFacts, shape: tuple[int, ...]) -> 
         Shape `shape`.
 
     Example:
-        >>> specials = TokenFacts(vocabulary=9, mask=4, start=2, end=3, specials=(0, 1, 2, 3, 4), continues=np.zeros(9, bool))
+        >>> specials = TokenFacts(
+        ...     vocabulary=9, mask=4, start=2, end=3, specials=(0, 1, 2, 3, 4), continues=np.zeros(9, bool)
+        ... )
         >>> row_of([np.array([5]), np.array([6, 7])], specials, (2, 8)).tolist()
         [[2, 5, 3, 6, 7, 3, 0, 0], [0, 0, 0, 1, 1, 1, 0, 0]]
     """

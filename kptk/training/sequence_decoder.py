@@ -71,7 +71,7 @@ def sequence_decoder(
         dropout: fraction dropped behind each part of a block.
 
     Returns:
-        A functional model from token numbers ``(batch, read + length + 1)`` to vectors ``(batch, length, width)``, which holds the
+        A functional model from token numbers ``(batch, read + length + 1)`` to vectors ``(batch, length, width)``. It holds the
         models `READER` (from token numbers to vectors of the text that is read) and `DECODER` (from token numbers, those vectors
         and their mask to vectors).
 

@@ -74,9 +74,7 @@ def best_of(measure: Any, truths: Sequence[str], guess: str) -> float:
     return max(float(measure(truth, guess)) for truth in kept)
 
 
-def best_spans(
-    start: Array, end: Array, allowed: Array, longest: int, count: int
-) -> list[tuple[float, int, int]]:
+def best_spans(start: Array, end: Array, allowed: Array, longest: int, count: int) -> list[tuple[float, int, int]]:
     """The spans with the largest sums of start and end score, best first; every span is looked at.
 
     Args:
@@ -91,7 +89,7 @@ def best_spans(
         Score, first place and last place.
 
     Example:
-        >>> best_spans(np.array([0., 2., 0.]), np.array([3., 0., 1.]), np.array([True, True, True]), 3, 1)
+        >>> best_spans(np.array([0.0, 2.0, 0.0]), np.array([3.0, 0.0, 1.0]), np.array([True, True, True]), 3, 1)
         [(3.0, 0, 0)]
     """
     places = np.arange(len(start))

@@ -95,7 +95,9 @@ def kptk_tasks() -> Iterator[TaskSpec]:
         options=(
             Option(name="target_length", type=int, default=32, low=3, help="Tokens of a target with its start token."),
             Option(name="label_smoothing", default=0.0, low=0.0, high=0.9, help="Weight of the uniform target."),
-            Option(name="sampler", type=str, default="greedy", choices=("greedy", "beam"), help="How texts are written."),
+            Option(
+                name="sampler", type=str, default="greedy", choices=("greedy", "beam"), help="How texts are written."
+            ),
             Option(name="beams", type=int, default=4, low=1, help="Texts that beam keeps."),
         ),
         inputs=_TEXT,
@@ -153,7 +155,9 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         summary="A table of texts to read and texts to write.",
         options=(
             Option(name="source", type=str, default="", help="Column of texts to read; by default source, text ..."),
-            Option(name="target", type=str, default="", help="Column of texts to write; by default target ...; - for none."),
+            Option(
+                name="target", type=str, default="", help="Column of texts to write; by default target ...; - for none."
+            ),
             *_COMMON,
         ),
         inputs="text",

@@ -70,8 +70,8 @@ def question_rows(source: Source, preprocessor: Any, overlap: int, owner: str) -
         room = shape[-1] - len(q) - 3
         if room < LEAST_ROOM:
             raise InputError(
-                f"{source.describe()}: the question in row {number:,} has {len(q)} pieces, which leaves room for {max(room, 0)} of "
-                f"its text in a row of {shape[-1]}; {LEAST_ROOM} are needed. Pre-train with longer rows "
+                f"{source.describe()}: the question in row {number:,} has {len(q)} pieces, which leaves room for {max(room, 0)} "
+                f"of its text in a row of {shape[-1]}; {LEAST_ROOM} are needed. Pre-train with longer rows "
                 "(-o preprocessor.length=N), or leave such questions out."
             )
         parts = windows(np.ones(len(text), dtype=np.int64), room, min(overlap, room // 2))

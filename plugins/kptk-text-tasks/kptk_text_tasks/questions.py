@@ -126,9 +126,7 @@ def _list(path: Path, holder: Any, key: str) -> list[Any]:
     return found
 
 
-def _table(
-    path: Path, encoding: str, question: str, context: str, answer: str, answer_start: str
-) -> Iterator[Item]:
+def _table(path: Path, encoding: str, question: str, context: str, answer: str, answer_start: str) -> Iterator[Item]:
     names: dict[str, str] = {}
     for number, row in table_rows(path, encoding, nested=True):
         if not names:

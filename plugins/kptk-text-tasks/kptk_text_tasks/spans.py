@@ -46,7 +46,7 @@ def spans(tags: Sequence[str]) -> list[Span]:
     or is outside. So `seqeval` counts unless it is told to be strict, and CoNLL-2000's ``conlleval`` before it.
 
     Args:
-        tags: of the words of one sentence, in IOB1, IOB2, or a scheme with ends (``E-``, ``L-``) and single words (``S-``, ``U-``).
+        tags: of the words of one sentence, in IOB1, IOB2, or a scheme with ends (``E-``, ``L-``) and single words (``S-``).
 
     Example:
         >>> spans(["B-PER", "I-PER", "O", "B-LOC", "I-ORG"])
@@ -60,9 +60,7 @@ def spans(tags: Sequence[str]) -> list[Span]:
     for place, tag in enumerate([*tags, OUTSIDE]):
         prefix, kind = parts_of(tag)
         inside = before != OUTSIDE
-        ends = inside and (
-            prefix == OUTSIDE or prefix in BEGINNINGS or before in ENDINGS or kind != kind_before
-        )
+        ends = inside and (prefix == OUTSIDE or prefix in BEGINNINGS or before in ENDINGS or kind != kind_before)
         if ends:
             found.append((kind_before, begun, place))
         if prefix != OUTSIDE and (ends or not inside):

@@ -76,9 +76,7 @@ def tagged_words(
         ExampleRows(test.words, test.tags, name=f"{file.name} test part", what="sentences") if test.words else None
     )
     train = parts[False]
-    return ExampleRows(
-        train.words, train.tags, name=file.name, what="sentences", skipped=bad.found, holdout=holdout
-    )
+    return ExampleRows(train.words, train.tags, name=file.name, what="sentences", skipped=bad.found, holdout=holdout)
 
 
 def _read_table(path: Path, parts: dict[bool, _Found], bad: BadRows, words: str, tags: str, encoding: str) -> None:
@@ -128,7 +126,9 @@ def _read_conll(path: Path, found: _Found, bad: BadRows, encoding: str, tag_colu
                 mine, others = ("no tag", "one") if labelled else ("a tag", "none")
                 wrong = wrong or f"line {number:,} has {mine}, and the lines before it have {others}"
             elif word and labelled and not tag:
-                wrong = wrong or f"line {number:,} has the word {word!r} without a tag in column {tag_column or len(cells)}"
+                wrong = (
+                    wrong or f"line {number:,} has the word {word!r} without a tag in column {tag_column or len(cells)}"
+                )
             words.append(word)
             tags.append(tag)
         if wrong:

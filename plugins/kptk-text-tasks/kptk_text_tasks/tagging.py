@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import keras
@@ -203,7 +204,7 @@ class Tagging(Task):
         if self.marks_spans:
             return count_spans(truth, guess)
         counts = {"": SpanCounts()}
-        for wanted, given in zip(sum(truth, []), sum(guess, []), strict=True):
+        for wanted, given in zip(chain.from_iterable(truth), chain.from_iterable(guess), strict=True):
             counts.setdefault(wanted, SpanCounts()).true += 1
             counts.setdefault(given, SpanCounts()).predicted += 1
             counts[wanted].right += wanted == given

@@ -60,7 +60,9 @@ def text_pairs(
         if not isinstance(text, str) or not text.strip():
             bad.add(where, f"column '{names[0]}' must be a text that is not empty. Received: {text!r:.60}")
         elif names[1] and (not isinstance(wanted, str) or not wanted.strip()):
-            bad.add(where, f"its target, column '{names[1]}', must be a text that is not empty. Received: {wanted!r:.60}")
+            bad.add(
+                where, f"its target, column '{names[1]}', must be a text that is not empty. Received: {wanted!r:.60}"
+            )
         else:
             part = parts[is_test_row(row, where)]
             part.texts.append(text.strip())

@@ -59,7 +59,9 @@ def word_rows(task: Task, source: Source, preprocessor: Any, overlap: int) -> Mo
         zip(sentences, tags, cut(preprocessor, sentences, task.name), strict=True)
     ):
         if own_tags is not None and len(own_tags) != len(words):
-            raise InputError(f"row {place:,} has {len(words)} words and {len(own_tags)} tags. Give one tag for each word.")
+            raise InputError(
+                f"row {place:,} has {len(words)} words and {len(own_tags)} tags. Give one tag for each word."
+            )
         sizes = np.bincount(pieces.words, minlength=len(words))
         parts = windows(sizes, room, min(overlap, room // 2))
         owner = owners(parts, len(words))

@@ -59,7 +59,9 @@ class WritesTokens(Task, abc.ABC):
             UsageError: if there is none yet.
         """
         if self._shared is None:
-            raise UsageError(f"task {self.name} belongs to a token backbone: make it by kptk.finetune(..., task={self.name!r}).")
+            raise UsageError(
+                f"task {self.name} belongs to a token backbone: make it by kptk.finetune(..., task={self.name!r})."
+            )
         return self._shared.table
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -127,7 +127,10 @@ SQUAD = {
 
 def test_squad(tmp_path) -> None:
     source = questions(write(tmp_path / "a.json", json.dumps(SQUAD)))
-    assert source.files == ["q1", "q2", "q3"] and rows(source)[1] == ("Who?", "The tower was built in 1889. It is tall.")
+    assert source.files == ["q1", "q2", "q3"] and rows(source)[1] == (
+        "Who?",
+        "The tower was built in 1889. It is tall.",
+    )
     assert source.targets.tolist() == [((23, "1889"),), (), None]
 
 
@@ -175,7 +178,9 @@ def test_questions_that_cannot_be_used(tmp_path, row, says) -> None:
     assert len(questions(both, on_bad_input="skip").skipped) == 1
 
 
-@pytest.mark.parametrize("content", ['{"data": 3}', '{"data": [{"paragraphs": [{"context": "x"}]}]}', '{"question": "x"}'])
+@pytest.mark.parametrize(
+    "content", ['{"data": 3}', '{"data": [{"paragraphs": [{"context": "x"}]}]}', '{"question": "x"}']
+)
 def test_json_that_is_not_squad(tmp_path, content) -> None:
     with pytest.raises(InputError, match="not in SQuAD's form"):
         questions(write(tmp_path / "a.json", content))

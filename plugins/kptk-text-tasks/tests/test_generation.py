@@ -62,7 +62,12 @@ def layer(length: int = 24):
 def language_model(views, **options):
     keras.utils.set_random_seed(0)
     network = kptk.backbone(
-        "causal_transformer", input_shape=(views.length,), vocabulary=views.tokens.vocabulary, layers=1, width=16, dropout=0.0
+        "causal_transformer",
+        input_shape=(views.length,),
+        vocabulary=views.tokens.vocabulary,
+        layers=1,
+        width=16,
+        dropout=0.0,
     )
     return kptk.finetune("weight", network, task="generation", preprocessor=views, **options)
 
@@ -106,7 +111,9 @@ def test_long_texts_go_on_in_further_rows_of_one_group() -> None:
 
 
 def test_a_network_that_sees_ahead_is_refused(masked_run, corpus) -> None:
-    said = refused("finetune", masked_run, "--task", "generation", "--data", corpus / "corpus.txt", "--out", corpus / "no")
+    said = refused(
+        "finetune", masked_run, "--task", "generation", "--data", corpus / "corpus.txt", "--out", corpus / "no"
+    )
     assert "reads from left to right" in said and "kptk train --plugin causal" in said and not (corpus / "no").exists()
 
 
@@ -133,7 +140,18 @@ def written(corpus, causal_run):
     (corpus / "more.txt").write_text(told(1000, 5))
     out = corpus / "generation"
     invoke(
-        *("finetune", causal_run, "--task", "generation", "--data", corpus / "more.txt", "--out", out, "--strategy", "weight"),
+        *(
+            "finetune",
+            causal_run,
+            "--task",
+            "generation",
+            "--data",
+            corpus / "more.txt",
+            "--out",
+            out,
+            "--strategy",
+            "weight",
+        ),
         *("--epochs", 5, "--batch-size", 16, "-o", "train.learning_rate=0.02", "-o", "train.schedule=constant"),
     )
     return out

@@ -59,7 +59,9 @@ def source(pairs, answers=None):
     return ArraySource(objects(pairs), inputs="text", targets=targets, name="asked")
 
 
-LONG = "Anna lives in Oslo. Emil Smith moved to Rome. Dora was born in Vienna, and Fritz was born in Madrid. Carla lives in Paris."
+LONG = (
+    "Anna lives in Oslo. Emil Smith moved to Rome. Dora was born in Vienna, and Fritz in Madrid. Carla lives in Paris."
+)
 
 
 def answer(context: str, text: str):
@@ -158,7 +160,18 @@ def answering(corpus, masked_run):
     out = corpus / "answering"
     invoke(
         *("finetune", masked_run, "--task", "question_answering", "--data", corpus / "train.json", "--out", out),
-        *("--strategy", "weight", "--epochs", 10, "-o", "train.learning_rate=0.005", "-o", "train.schedule=constant", "--batch-size", 16),
+        *(
+            "--strategy",
+            "weight",
+            "--epochs",
+            10,
+            "-o",
+            "train.learning_rate=0.005",
+            "-o",
+            "train.schedule=constant",
+            "--batch-size",
+            16,
+        ),
     )
     return out
 
@@ -172,7 +185,10 @@ def test_finetune_learns_to_answer(answering, corpus) -> None:
 
 def test_predict_writes_text_span_and_score(answering, corpus) -> None:
     long = " ".join([*["Dora was happy ."] * 8, "Fritz moved to Berlin ."])
-    rows = [{"id": "a", "question": "Where ?", "context": "Anna lives in Oslo ."}, {"question": "Who ?", "context": long}]
+    rows = [
+        {"id": "a", "question": "Where ?", "context": "Anna lives in Oslo ."},
+        {"question": "Who ?", "context": long},
+    ]
     (corpus / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     invoke("predict", answering, "--data", corpus / "asked.jsonl", "-o", corpus / "found.jsonl", "-o", "task.longest=1")
     first, second = map(json.loads, (corpus / "found.jsonl").read_text().splitlines())

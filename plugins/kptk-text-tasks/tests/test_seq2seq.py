@@ -168,8 +168,15 @@ def test_it_learns_to_reverse_words() -> None:
     pytest.importorskip("keras_hub", reason="texts are written by KerasHub's samplers")
     views = layer()
     model = kptk.finetune(
-        "encoder_decoder", network(views), task="seq2seq", preprocessor=views, target_length=6, layers=1, dropout=0.0,
-        decoder_share=0.1, encoder_rate=1.0,
+        "encoder_decoder",
+        network(views),
+        task="seq2seq",
+        preprocessor=views,
+        target_length=6,
+        layers=1,
+        dropout=0.0,
+        decoder_share=0.1,
+        encoder_rate=1.0,
     )
     seen = dict(pairs(380, 1))
     x, y = list(seen), list(seen.values())
@@ -180,7 +187,9 @@ def test_it_learns_to_reverse_words() -> None:
     right = np.mean([a == b for a, (_, b) in zip(table["prediction"], new, strict=True)])
     assert len(new) > 40 and right > 0.9, right
     model.task.sampler = "beam"
-    assert np.mean([a == b for a, (_, b) in zip(model.table([t for t, _ in new])["prediction"], new, strict=True)]) > 0.9
+    assert (
+        np.mean([a == b for a, (_, b) in zip(model.table([t for t, _ in new])["prediction"], new, strict=True)]) > 0.9
+    )
 
 
 @pytest.fixture(scope="module")
@@ -213,5 +222,7 @@ def test_a_task_that_writes_needs_a_decoder(masked_run, corpus, reversing) -> No
     del reversing
     said = refused("finetune", masked_run, "--task", "seq2seq", "--data", corpus / "pairs.tsv")
     assert "writes texts, which takes a decoder: --strategy encoder_decoder" in said
-    said = refused("finetune", masked_run, "--task", "seq2seq", "--data", "home_intents", "--strategy", "encoder_decoder")
+    said = refused(
+        "finetune", masked_run, "--task", "seq2seq", "--data", "home_intents", "--strategy", "encoder_decoder"
+    )
     assert "learns from examples of the form text_pairs" in said

@@ -21,7 +21,6 @@ from kptk.testing.gradients import value_and_gradients
 from kptk.training.examples import objects
 from kptk_text_tasks.tagging import Tagging, place_losses
 
-
 TAGS = ("O", "B-LOC", "B-PER", "I-PER")
 
 
@@ -72,7 +71,9 @@ def test_the_first_piece_of_a_word_has_its_tag(kind) -> None:
     assert [TAGS[tag] for tag in labels[places]] == list(tags)  # also for the word of which nothing is left
     np.testing.assert_array_equal(note.places, places)
     assert ids[0] == views.tokens.start and labels[0] == -1
-    pieces = [views.decode(ids[a:b]).replace(" ", "") for a, b in zip(places, [*places[1:], (ids > 0).sum() - 1], strict=True)]
+    pieces = [
+        views.decode(ids[a:b]).replace(" ", "") for a, b in zip(places, [*places[1:], (ids > 0).sum() - 1], strict=True)
+    ]
     assert pieces[0].lower() == "anna" and pieces[2:4] == ["lives", "in"] and pieces[5].lower() == "oslo"
     assert len(places) < (ids > 0).sum() - 2  # the unknown name has several
 
@@ -158,11 +159,16 @@ def test_evaluate_and_predict(tagged, corpus) -> None:
     result = json.loads(invoke("evaluate", out, "--data", corpus / "tagged.jsonl", "--json"))
     found = {row["metric"]: row["value"] for row in result["results"]}
     summary = json.loads((out / "summary.json").read_text())
-    assert found["f1"] == pytest.approx(summary["test"]["f1"]) and "f1_PER" in found and result["results"][0]["rows"] == 20
+    assert (
+        found["f1"] == pytest.approx(summary["test"]["f1"]) and "f1_PER" in found and result["results"][0]["rows"] == 20
+    )
     (corpus / "new.conll").write_text("Anna\nlives\nin\nOslo\n.\n\nEmil\nSmith\n")
     invoke("predict", out, "--data", corpus / "new.conll", "-o", corpus / "new.jsonl")
     first, second = map(json.loads, (corpus / "new.jsonl").read_text().splitlines())
-    assert first["words"] == ["Anna", "lives", "in", "Oslo", "."] and len(first["tags"]) == len(first["probabilities"]) == 5
+    assert (
+        first["words"] == ["Anna", "lives", "in", "Oslo", "."]
+        and len(first["tags"]) == len(first["probabilities"]) == 5
+    )
     assert first["tags"] == ["B-PER", "O", "O", "B-LOC", "O"]
     assert first["spans"][1] == {"kind": "LOC", "start": 3, "end": 4, "text": "Oslo"}
     assert len(second["tags"]) == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from kptk.errors import InputError, did_you_mean
 from kptk.reading import LONGEST_FILE, Row, is_test_row, table_rows

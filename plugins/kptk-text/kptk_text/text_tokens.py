@@ -20,8 +20,8 @@ from kptk.training.preprocessor import Preprocessor
 from kptk.training.tokens import TokenFacts
 from kptk.types import Tensor
 from kptk_text.pairs import Pairs
-from kptk_text.token_store import TokenStore, batches_of_texts
 from kptk_text.places import places
+from kptk_text.token_store import TokenStore, batches_of_texts
 from kptk_text.tokeniser import KINDS, facts_of, load_tokeniser, train_tokeniser
 from kptk_text.windows import Sentences, Windows
 
@@ -140,9 +140,12 @@ class TextTokens(Preprocessor):
             texts: texts; or lists of words, of which each gets one piece at least, ``[UNK]`` if it has none.
         """
         words = bool(len(texts)) and not isinstance(texts[0], str)
-        codes = self.tokeniser.encode_batch(list(map(list, texts)) if words else list(texts), is_pretokenized=words,
-                                            add_special_tokens=False)
-        return [places(code, text, self.tokeniser.token_to_id("[UNK]")) for code, text in zip(codes, texts, strict=True)]
+        codes = self.tokeniser.encode_batch(
+            list(map(list, texts)) if words else list(texts), is_pretokenized=words, add_special_tokens=False
+        )
+        return [
+            places(code, text, self.tokeniser.token_to_id("[UNK]")) for code, text in zip(codes, texts, strict=True)
+        ]
 
     # What rows become --------------------------------------------------------------------------------------------------
 
