@@ -188,14 +188,12 @@ def _ready(subject: Subject) -> tuple[Any, Any, Any]:
 def _writing(task: Task, rows: Any) -> tuple[Any, Any]:
     """A model with a decoder, and rows of a text and the same text to write."""
     from kptk.testing import toys
-    from kptk.testing.whole import Whole
-    from kptk.training.sequence_decoder import sequence_decoder
+    from kptk.testing.whole import WholeWithDecoder
 
     backbone, ids = toys.toy("text").backbone("vector"), rows[:, 0]
     room = task.target_length + 1 - ids.shape[1]
     targets = np.pad(ids, ((0, 0), (0, room))) if room > 0 else ids[:, : task.target_length + 1]
-    network = sequence_decoder(backbone, task.target_length, layers=1)
-    return Whole(backbone, task, network=network), np.concatenate([ids, targets], axis=1)
+    return WholeWithDecoder(backbone, task), np.concatenate([ids, targets], axis=1)
 
 
 def _fitted(subject: Subject) -> tuple[Any, Any, Any, float]:

@@ -192,4 +192,6 @@ def is_raw(x: Any, task: Examples) -> bool:
         x: what a user gave to `fit` or `predict`.
         task: the task.
     """
+    if isinstance(x, (list, tuple)):
+        return makes_rows(task) and len(x) > 0 and not hasattr(x[0], "shape")
     return makes_rows(task) and isinstance(x, np.ndarray) and x.dtype.kind in "OUS"

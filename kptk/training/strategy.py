@@ -112,8 +112,6 @@ class Strategy(PhasedModel, abc.ABC):
 
     def numbers(self, x: Any) -> Any:
         """Prepare raw rows, if the preprocessor does so before the model."""
-        if isinstance(x, (list, tuple)) and len(x) and not hasattr(x[0], "shape"):
-            x = objects(x)
         if is_raw(x, self.task):
             source = self.examples(x)
             return source.read(np.arange(len(source)))
@@ -136,8 +134,6 @@ class Strategy(PhasedModel, abc.ABC):
 
     def example_arrays(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Rows and labels of raw examples, where the task makes its own."""
-        if isinstance(x, (list, tuple)) and len(x):
-            x = objects(x)
         if not is_raw(x, self.task):
             return self.numbers(x), y
         if y is not None and len(y) != len(x):

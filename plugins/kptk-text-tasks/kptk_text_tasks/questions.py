@@ -87,7 +87,7 @@ def questions(
     return parts[False].source(file.name, skipped=bad.found, holdout=holdout)
 
 
-Item = tuple[str, str, tuple[str, str], Any, bool]
+Item = tuple[str, str, tuple[Any, Any], Any, bool]
 """Where it is, its name, question and text, the answers as they were written, and whether it is for tests."""
 
 
@@ -147,7 +147,7 @@ def _table(path: Path, encoding: str, question: str, context: str, answer: str, 
         yield (
             where,
             str(row.get("id", number - 1)),
-            (row.get(names["question"]), row.get(names["context"])),  # type: ignore[arg-type]
+            (row.get(names["question"]), row.get(names["context"])),
             given,
             is_test_row(row, where),
         )

@@ -57,7 +57,7 @@ def text_rows(source: Source, preprocessor: Any, owner: str) -> ModelRows:
     found = token_facts(preprocessor, owner)
     shape = tuple(preprocessor.prepared_shape(()))
     body = shape[-1] - 1
-    rows, groups, notes = [], [], []
+    rows, groups = [], []
     for number, pieces in enumerate(cut(preprocessor, _texts(source), owner)):
         ids = np.append(pieces.ids, found.end)
         for start in range(0, len(ids), body):
@@ -70,14 +70,13 @@ def text_rows(source: Source, preprocessor: Any, owner: str) -> ModelRows:
             line[1 : len(part) + 1] = part
             rows.append(row)
             groups.append(number)
-            notes.append(None)
     longer = len(rows) - len(np.unique(groups))
     return ModelRows(
         source,
         np.stack(rows),
         None,
         groups,
-        notes,
+        [None] * len(rows),
         lambda other: text_rows(other, preprocessor, owner),
         f"as {len(rows):,} rows of {shape[-1]} tokens" if longer else "",
     )
