@@ -185,7 +185,18 @@ def test_each_sampler_continues_texts(hub, written, corpus, sampler) -> None:
     rows = continuations(written, corpus, sampler, f"sampler={sampler}", "k=3", "temperature=0.3")
     assert rows[0]["prompt"] == "in Paris Anna" and rows[0]["continuation"] == "lives." and rows[0]["ended"]
     assert rows[1]["continuation"] == "emil lives." and rows[1]["tokens"] == 3
-    assert rows[2]["continuation"].startswith("fritz lives.")  # of a long prompt the end is what counts
+    assert 0 < rows[2]["tokens"] <= 12 and rows[2]["prompt"].endswith(
+        "in Oslo"
+    )  # a long prompt leaves half a row of room
+
+
+def test_of_a_long_prompt_the_end_is_read() -> None:
+    views = layer(24)
+    task = Generation(new_tokens=10)
+    rows = task.prompts(ArraySource(objects([" ".join(texts(9, 3)), "Anna"]), inputs="text"), views)
+    pieces, line = views.pieces([" ".join(texts(9, 3))])[0].ids, rows.read(np.array([0]))[0]
+    np.testing.assert_array_equal(line, [views.tokens.start, *pieces[-13:], *[0] * 10])
+    assert "1 cut to their last 13 tokens" in rows.describe() and rows.notes(np.array([1]))[0].count == 2
 
 
 def test_draws_follow_the_seed_and_are_no_longer_than_they_may_be(hub, written, corpus) -> None:
