@@ -13,9 +13,11 @@ from kptk.training import backend
 pytest.importorskip("kptk_text", reason="tokenisers and backbones come with kptk-text")
 keras = backend.import_keras()
 
+from click.testing import CliRunner
 from text_task_helpers import invoke, refused, sentences
 
 import kptk
+from kptk.cli.main import cli
 from kptk.data import ArraySource
 from kptk.testing.gradients import value_and_gradients
 from kptk.training.examples import objects
@@ -131,6 +133,13 @@ def test_what_cannot_be_tagged() -> None:
         task.examples(source([("Anna",)]), None)
 
 
+def command(corpus, run, out) -> list:
+    return [
+        *("finetune", run, "--task", "tagging", "--data", corpus / "tagged.jsonl", "--out", out, "--epochs", 12),
+        *("-o", "train.learning_rate=0.02", "--batch-size", 16, "-o", "checkpoint_every=5"),
+    ]
+
+
 @pytest.fixture(scope="module")
 def tagged(corpus, masked_run):
     """A fine-tuning on sentences, with a test part, and what it said."""
@@ -139,11 +148,7 @@ def tagged(corpus, masked_run):
     lines = [json.dumps({"tokens": words, "tags": tags, "split": part}) for words, tags, part in rows]
     (corpus / "tagged.jsonl").write_text("\n".join(lines))
     out = corpus / "tagging"
-    said = invoke(
-        *("finetune", masked_run, "--task", "tagging", "--data", corpus / "tagged.jsonl", "--out", out, "--epochs", 12),
-        *("-o", "train.learning_rate=0.02", "--batch-size", 16),
-    )
-    return out, said
+    return out, invoke(*command(corpus, masked_run, out))
 
 
 def test_finetune_learns_to_tag(tagged) -> None:
@@ -176,6 +181,27 @@ def test_evaluate_and_predict(tagged, corpus) -> None:
     invoke("predict", out, "--data", corpus / "plain.txt", "-o", corpus / "plain.csv")
     invoke("predict", out, "--data", corpus / "new.conll", "-o", corpus / "new.parquet")
     assert '[""B-PER"", ""O"", ""O"", ""B-LOC"", ""O""]' in (corpus / "plain.csv").read_text()
+
+
+def test_an_interrupted_run_ends_with_the_same_bits(tagged, corpus, masked_run, monkeypatch) -> None:
+    from kptk.training.callbacks import ShowProgress
+
+    out, _ = tagged
+    step = ShowProgress.on_train_batch_end
+
+    def stop(self, batch, logs=None):
+        step(self, batch, logs)
+        if self.step == 22:  # within an epoch of the second phase
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ShowProgress, "on_train_batch_end", stop)
+        CliRunner().invoke(cli, [str(word) for word in command(corpus, masked_run, corpus / "stopped")])
+    assert not (corpus / "stopped" / "summary.json").exists()
+    invoke("finetune", "--resume", corpus / "stopped")
+    ends = [json.loads((folder / "summary.json").read_text()) for folder in (out, corpus / "stopped")]
+    for key in ("checksum", "loss", "validation", "test"):
+        assert ends[0][key] == ends[1][key], key
 
 
 def test_export(tagged) -> None:
