@@ -128,8 +128,9 @@ def random_rows(model: Strategy, rows: int) -> np.ndarray[Any, Any]:
     """
     rng = np.random.default_rng(0)
     shape = (rows, *model.task.row_shape)
-    if raw_dtype(model) == "int32":
-        tokens = rng.integers(1, model.preprocessor.tokens.vocabulary, shape).astype("int32")
+    found = getattr(model.preprocessor, "tokens", None)
+    if isinstance(found, TokenFacts):
+        tokens = rng.integers(1, found.vocabulary, shape).astype("int32")
         if len(shape) == 3:
             tokens[:, 1:] %= 2  # segments, and the answer of a pair
         return tokens
