@@ -10,7 +10,7 @@ import abc
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kptk.columns import Column
 from kptk.errors import InputError
@@ -50,6 +50,8 @@ class Source(abc.ABC):
         skipped: rows that were left out because they could not be read.
         remarks: what a person who trains on them should know.
         columns: of a table, the name and kind of each column.
+        groups: where a task made several rows of one (such as windows of a long text), the row of the data that each came
+            from, in order; None if rows are rows. The rows of one group are never parted.
     """
 
     inputs: str = "image"
@@ -60,6 +62,7 @@ class Source(abc.ABC):
     skipped: tuple[BadInput, ...] = ()
     remarks: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+    groups: NDArray[np.int64] | None = None
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -100,6 +103,14 @@ class Source(abc.ABC):
             row: its number.
         """
         return str(row)
+
+    def notes(self, rows: NDArray[np.int64]) -> list[Any]:
+        """What a task that made these rows wants to know of them when it reads their predictions, such as their words.
+
+        Args:
+            rows: row numbers.
+        """
+        return [None] * len(rows)
 
 
 class ArraySource(Source):
@@ -159,12 +170,7 @@ class ArraySource(Source):
 
     def fingerprint(self) -> str:
         """Hash of the content."""
-        digest = hashlib.sha256(f"{self._x.shape}{self._x.dtype}".encode())
-        for start in range(0, len(self._x), 4096):
-            rows = self._x[start : start + 4096]
-            # An array of objects holds addresses, which are others in each process.
-            digest.update(repr(rows.tolist()).encode() if rows.dtype.kind == "O" else rows.tobytes())
-        return digest.hexdigest()
+        return content_hash(self._x)
 
     def describe(self) -> str:
         """One line: what it is, how many rows, their shape."""
@@ -198,6 +204,7 @@ class Subset(Source):
         self.columns = source.columns
         self.labels = None if source.labels is None else source.labels[rows]
         self.targets = None if source.targets is None else source.targets[rows]
+        self.groups = None if source.groups is None else source.groups[rows]
         self.whole = source
         self.rows = rows
         self.note = note
@@ -225,56 +232,23 @@ class Subset(Source):
         """What the whole calls the row."""
         return self.whole.row_name(int(self.rows[row]))
 
+    def notes(self, rows: NDArray[np.int64]) -> list[Any]:
+        """The whole's notes on these rows."""
+        return self.whole.notes(self.rows[rows])
 
-class Joined(Source):
-    """The rows of several sources of one kind, one source after the other, without labels.
+
+def content_hash(array: NDArray[np.generic]) -> str:
+    """Hash of what an array holds, the same in every process.
 
     Args:
-        sources: at least one.
-
-    Example:
-        >>> import numpy as np
-        >>> both = Joined(ArraySource(np.zeros(3)), ArraySource(np.ones(2)))
-        >>> both.read(np.array([4, 0]))
-        array([1., 0.])
+        array: numbers, texts or other objects with a `repr` of their content.
     """
-
-    def __init__(self, *sources: Source) -> None:
-        import numpy as np
-
-        self.sources = sources
-        self.inputs = sources[0].inputs
-        self.row_shape = sources[0].row_shape
-        self.columns = sources[0].columns
-        self._ends = np.cumsum([len(source) for source in sources])
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
-    def read(self, rows: NDArray[np.int64]) -> NDArray[np.generic]:
-        """Read some rows as one batch."""
-        import numpy as np
-
-        rows = np.asarray(rows)
-        owners = np.searchsorted(self._ends, rows, side="right")
-        parts = {}
-        for owner in np.unique(owners):
-            first = int(self._ends[owner]) - len(self.sources[owner])
-            parts[int(owner)] = iter(self.sources[owner].read(rows[owners == owner] - first))
-        read = [next(parts[int(owner)]) for owner in owners]
-        if isinstance(read[0], str):  # rows of text stay objects
-            batch = np.empty(len(read), dtype=object)
-            batch[:] = read
-            return batch
-        return np.stack(read)
-
-    def fingerprint(self) -> str:
-        """Hash of the sources' fingerprints."""
-        return hashlib.sha256("".join(source.fingerprint() for source in self.sources).encode()).hexdigest()
-
-    def describe(self) -> str:
-        """One line: the sources."""
-        return " and ".join(source.describe() for source in self.sources)
+    digest = hashlib.sha256(f"{array.shape}{array.dtype}".encode())
+    for start in range(0, len(array), 4096):
+        rows = array[start : start + 4096]
+        # An array of objects holds addresses, which are others in each process.
+        digest.update(repr(rows.tolist()).encode() if rows.dtype.kind == "O" else rows.tobytes())
+    return digest.hexdigest()
 
 
 def limited(source: Source, limit: int, seed: int) -> Source:

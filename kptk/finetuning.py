@@ -97,7 +97,8 @@ def resolve_finetune(plugins: Plugins, request: Request) -> FineTuneConfig:
         "strategy": plugins.find("strategy", names.get("strategy") or DEFAULT_STRATEGY),
         "task": plugins.find("task", names["task"]),
     }
-    offers["data"], path = _data(plugins, request, inputs)
+    assert offers["task"] is not None
+    offers["data"], path = _data(plugins, request, inputs, offers["task"].spec.form)
     offers["preprocessor"] = _preprocessor(plugins, names.get("preprocessor", ""), trained, origin, offers["data"])
     offers |= tracker_offers(plugins, request)
     available: dict[str, tuple[Option, ...]] = {
@@ -131,7 +132,7 @@ def resolve_finetune(plugins: Plugins, request: Request) -> FineTuneConfig:
         train=parts["train"],
         trackers={section: part for section, part in parts.items() if is_tracker(section)},
     )
-    misfits = list(_misfits(config, trained))
+    misfits = list(_misfits(plugins, config, trained))
     if misfits:
         raise errors.UsageError("\n".join(misfits))
     return config
@@ -150,13 +151,15 @@ def _origin(plugins: Plugins, name: str) -> tuple[Path, RunConfig | None]:
     return path.resolve(), None
 
 
-def _data(plugins: Plugins, request: Request, inputs: str) -> tuple[Offer, Path | None]:
+def _data(plugins: Plugins, request: Request, inputs: str, form: str) -> tuple[Offer, Path | None]:
     if request.data:
-        return locate(plugins, request.data, inputs, given=request.given_data)
+        return locate(plugins, request.data, inputs, given=request.given_data, form=form)
     path = next((str(s.value) for s in reversed(request.settings) if s.key == "data.path" and s.value), "")
     name = request.names.get("data")
     if path:
-        offer, found = locate(plugins, path, inputs, force_path=True, given=request.given_data, any_reader=bool(name))
+        offer, found = locate(
+            plugins, path, inputs, force_path=True, given=request.given_data, any_reader=bool(name), form=form
+        )
         return (plugins.find("dataset", name) if name else offer), found
     if name:
         return plugins.find("dataset", name, "--data"), None
@@ -207,7 +210,7 @@ def usual_preprocessor(plugins: Plugins, inputs: str) -> Offer | None:
     return fits[max(counts, key=lambda key: counts[key])] if counts else None
 
 
-def _misfits(config: FineTuneConfig, trained: RunConfig | None) -> Iterator[str]:
+def _misfits(plugins: Plugins, config: FineTuneConfig, trained: RunConfig | None) -> Iterator[str]:
     assert config.task.offer and config.strategy.offer and config.data.offer
     task, strategy, data = config.task.offer, config.strategy.offer, config.data.offer
     kind = data.spec.inputs
@@ -223,13 +226,24 @@ def _misfits(config: FineTuneConfig, trained: RunConfig | None) -> Iterator[str]
     for part, offer in (("task", task), ("strategy", strategy)):
         if offer.spec.inputs and kind not in offer.spec.inputs:
             yield f"{part} {offer.id} works on {' or '.join(offer.spec.inputs)} but data {data.id} holds {kind}."
-    if task.spec.labels and not data.spec.labels:
+    if data.spec.form != task.spec.form:
+        wanted = [offer.spec.name for offer in plugins.offers("dataset") if offer.spec.form == task.spec.form]
+        what = f"examples of the form {task.spec.form}" if task.spec.form else "plain rows"
+        yield (
+            f"task {task.id} learns from {what} but data {data.id} holds "
+            f"{data.spec.form or 'plain rows'}. Data for it: {', '.join(wanted)}; see: kptk show NAME"
+        )
+    elif task.spec.labels and not data.spec.labels:
         yield f"task {task.id} learns from labels but data {data.id} has none."
     backbone = trained.backbone.offer if trained else None
     if backbone and backbone.spec.inputs not in ("", kind):  # a model file may take anything
         yield f"the backbone {backbone.id} takes {backbone.spec.inputs} but data {data.id} holds {kind}."
     gives = strategy.spec.features or (backbone.spec.features if backbone else "")
-    if gives and task.spec.features not in ("vector", gives):
+    # Whether a backbone has a vector for each token only the loaded model tells.
+    if task.spec.features == "target":
+        if not strategy.spec.writes:
+            yield f"task {task.id} writes texts, which takes a decoder: --strategy encoder_decoder"
+    elif gives and task.spec.features not in ("vector", "sequence", gives):
         yield (
             f"task {task.id} needs a {task.spec.features} of features but {backbone.id if backbone else strategy.id} "
             f"returns a {gives}. Use another backbone, or a strategy that adds a decoder: --strategy encoder_decoder"

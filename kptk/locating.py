@@ -18,6 +18,7 @@ def locate(
     force_path: bool = False,
     given: Collection[str] = (),
     any_reader: bool = False,
+    form: str = "",
 ) -> tuple[Offer, Path | None]:
     """Find the data set or reader that ``--data`` means.
 
@@ -29,6 +30,7 @@ def locate(
         given: the options that the user set for the data, to choose among readers of the same paths: one is taken that has
             most of them, and one that `needs` some only if they are set.
         any_reader: take the first of several readers, for a look at whether there is one.
+        form: the form of example that a task learns from: its readers go before those of plain rows.
 
     Returns:
         The offer, and the absolute path if it is a reader.
@@ -59,6 +61,16 @@ def locate(
         for offer in plugins.offers("dataset")
         if any(suffix.endswith(kind) for kind in offer.spec.reads) and (not inputs or offer.spec.inputs == inputs)
     ]
+    if not any_reader:
+        others = readers
+        own = [offer for offer in readers if offer.spec.form == form]
+        readers = own or [offer for offer in readers if not offer.spec.form]
+        if others and not readers:
+            tasks = [o.spec.name for o in plugins.offers("task") if o.spec.form in {r.spec.form for r in others}]
+            raise errors.InputError(
+                f"{data} holds examples for a task of their own, not plain {inputs or 'rows'}: {others[0].id} reads them for "
+                f"--task {' or '.join(tasks) or 'NAME'}."
+            )
     readers = _fitting(readers, given)
     if not readers:
         kinds = sorted({kind for offer in plugins.offers("dataset") for kind in offer.spec.reads})

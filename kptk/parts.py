@@ -89,10 +89,17 @@ def divided(source: Source, names: Sequence[str]) -> Source:
 
 
 class Joined(Source):
-    """Several parts of one data set, one behind the other.
+    """The rows of several sources of one kind, one behind the other; they keep their labels if they have the same classes.
 
     Args:
-        sources: the parts, with rows of one kind and the same classes.
+        sources: at least one.
+
+    Example:
+        >>> import numpy as np
+        >>> from kptk.data import ArraySource
+        >>> both = Joined([ArraySource(np.zeros(3)), ArraySource(np.ones(2))])
+        >>> both.read(np.array([4, 0]))
+        array([1., 0.])
     """
 
     def __init__(self, sources: Sequence[Source]) -> None:
@@ -104,7 +111,8 @@ class Joined(Source):
         self.remarks = first.remarks
         self._sources = list(sources)
         self._ends = np.cumsum([len(source) for source in sources])
-        labels = [source.labels for source in sources if source.labels is not None]
+        alike = all(source.class_names == first.class_names for source in sources)
+        labels = [source.labels for source in sources if source.labels is not None and alike]
         targets = [source.targets for source in sources if source.targets is not None]
         self.labels = np.concatenate(labels) if len(labels) == len(sources) else None
         self.targets = np.concatenate(targets) if len(targets) == len(sources) else None
@@ -137,8 +145,8 @@ class Joined(Source):
         return hashlib.sha256("".join(source.fingerprint() for source in self._sources).encode()).hexdigest()
 
     def describe(self) -> str:
-        """One line: the first part, and how many rows there are in all."""
-        return f"{self._sources[0].describe()}; with its other parts {len(self):,}"
+        """One line: the sources."""
+        return " and ".join(source.describe() for source in self._sources)
 
     def row_name(self, row: int) -> str:
         """What its part calls the row."""

@@ -113,6 +113,7 @@ class StrategySpec(Spec):
         inputs: the kinds of input it works on; empty for any.
         stage: when it runs, ``"finetune"`` or ``"adapt"``.
         features: what it gives the task: ``"map"`` if it adds a decoder; empty for what the backbone returns.
+        writes: whether it also adds a decoder for tasks that write a text, whose features are a ``"target"``.
         needs: options that have no default and must be given, such as ``("teacher",)``.
         several: whether it is for several tasks at once, so that a task of one is refused.
         cost: what it costs beside training all weights.
@@ -124,6 +125,7 @@ class StrategySpec(Spec):
     inputs: tuple[str, ...] = ()
     stage: str = "finetune"
     features: str = ""
+    writes: bool = False
     needs: tuple[str, ...] = ()
     several: bool = False
     cost: str = ""
@@ -136,8 +138,12 @@ class TaskSpec(Spec):
 
     Args:
         inputs: the kinds of input it works on; empty for any.
-        labels: what its labels are: ``"class"``, ``"number"``, ``"mask"``, ``"text"`` or ``""`` for none.
-        features: what it needs of the backbone.
+        labels: what its labels are: ``"class"``, ``"number"``, ``"mask"``, ``"tags"``, ``"span"``, ``"text"`` or ``""`` for
+            none.
+        form: the form of its examples where one is more than an input with an answer, such as ``"tagged_words"``; it then
+            learns from data of that form. Empty for plain rows.
+        features: what it needs of the backbone: ``"vector"``, ``"map"``, ``"sequence"``; or ``"target"``, a vector for each
+            place of a text that is written, which takes a strategy that `writes`.
         several: whether it holds several tasks, see `kptk.training.task.Task.task_names`.
     """
 
@@ -145,6 +151,7 @@ class TaskSpec(Spec):
 
     inputs: tuple[str, ...] = ()
     labels: str = "class"
+    form: str = ""
     features: str = "vector"
     several: bool = False
 
@@ -156,6 +163,7 @@ class DatasetSpec(Spec):
     Args:
         inputs: the kind of input it holds.
         labels: whether it can hold labels.
+        form: the form of its examples, as in `TaskSpec`: such data is read for a task of that form and for nothing else.
         reads: what paths it reads: file suffixes such as ``".npz"``, and ``"folder"``; empty for a named set.
         needs: options that have no default and must be given: a reader of paths that others read too is then taken only where
             the user gave them, such as ``("image",)`` for the column of a table that names pictures.
@@ -168,6 +176,7 @@ class DatasetSpec(Spec):
 
     inputs: str = "image"
     labels: bool = False
+    form: str = ""
     reads: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     suggests: Mapping[str, Any] = field(default_factory=dict, hash=False)

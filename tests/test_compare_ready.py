@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from kptk.cli.main import cli
 from kptk.comparing import ComparisonRequest, read_comparison, resolve_comparison, to_toml
-from kptk.data import ArraySource, Joined
+from kptk.data import ArraySource
+from kptk.parts import Joined
 from kptk.errors import InputError, UsageError
 from kptk.plugins import Plugins
 from kptk.request import Setting
@@ -152,10 +153,11 @@ def test_preparations_run(tmp_path) -> None:
 
 
 def test_joined_rows_are_those_of_the_sources_in_any_order() -> None:
-    both = Joined(ArraySource(np.arange(6).reshape(3, 2)), ArraySource(np.arange(6, 10).reshape(2, 2)))
+    sources = [ArraySource(np.arange(6).reshape(3, 2)), ArraySource(np.arange(6, 10).reshape(2, 2))]
+    both = Joined(sources)
     np.testing.assert_array_equal(both.read(np.array([4, 0, 3, 2])), [[8, 9], [0, 1], [6, 7], [4, 5]])
-    words = Joined(*(ArraySource(np.array([w], dtype=object), inputs="text") for w in ("one", "two three")))
+    words = Joined([ArraySource(np.array([w], dtype=object), inputs="text") for w in ("one", "two three")])
     assert words.read(np.array([1, 0])).tolist() == ["two three", "one"]
     assert words.read(np.array([1, 0])).dtype == object
     assert len(both) == 5
-    assert both.fingerprint() != Joined(*both.sources[::-1]).fingerprint()
+    assert both.fingerprint() != Joined(sources[::-1]).fingerprint()

@@ -174,12 +174,26 @@ def _ready(subject: Subject) -> tuple[Any, Any, Any]:
         task = subject.spec.build(class_names=("a", "b", "c", "d"), row_shape=x.shape[1:], name=subject.spec.name)
         from kptk.testing.whole import Whole
 
-        model = Whole(_backbone(kind, subject.spec.features), task, toys.toy(kind).views(1))
+        if subject.spec.features == "target":
+            model, x = _writing(task, x)
+        else:
+            model = Whole(_backbone(kind, subject.spec.features), task, toys.toy(kind).views(1))
     y = model.task.example_labels(x, classes)
     if y is not None:
         model.task.adapt(y)
     model.compile(keras.optimizers.Adam(3e-3), metrics=None)
     return model, x, y
+
+
+def _writing(task: Task, rows: Any) -> tuple[Any, Any]:
+    """A model with a decoder, and rows of a text and the same text to write."""
+    from kptk.testing import toys
+    from kptk.testing.whole import WholeWithDecoder
+
+    backbone, ids = toys.toy("text").backbone("vector"), rows[:, 0]
+    room = task.target_length + 1 - ids.shape[1]
+    targets = np.pad(ids, ((0, 0), (0, room))) if room > 0 else ids[:, : task.target_length + 1]
+    return WholeWithDecoder(backbone, task), np.concatenate([ids, targets], axis=1)
 
 
 def _fitted(subject: Subject) -> tuple[Any, Any, Any, float]:

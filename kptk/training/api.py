@@ -133,11 +133,12 @@ def _usual_preprocessor(plugins: Plugins, objective: Offer) -> str | None:
     return None
 
 
-def dataset(name: str, **options: Any) -> Source:
+def dataset(name: str, *, form: str = "", **options: Any) -> Source:
     """Open data by path or name.
 
     Args:
         name: a folder, a file, or the name of a data set, see ``kptk list datasets``.
+        form: the form of example, as in the spec of a task, such as ``"tagged_words"``; empty for plain rows.
         **options: options of its reader.
 
     Returns:
@@ -150,7 +151,7 @@ def dataset(name: str, **options: Any) -> Source:
     """
     from kptk.training.assemble import open_named
 
-    return open_named(Plugins(), name, **options)
+    return open_named(Plugins(), name, "", form, **options)
 
 
 def train(

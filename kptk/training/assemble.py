@@ -78,16 +78,17 @@ def refuse_rows(preprocessor: Part | None, source: Source) -> None:
     getattr(importlib.import_module(module), name)(source, preprocessor.values)
 
 
-def open_named(plugins: Plugins, data: str, inputs: str = "", **options: Any) -> Source:
+def open_named(plugins: Plugins, data: str, inputs: str = "", form: str = "", **options: Any) -> Source:
     """Open data by path or name with the defaults of its reader.
 
     Args:
         plugins: the registry.
         data: a path or the name of a data set.
         inputs: the kind of input wanted, to choose among readers of the same paths; empty for any.
+        form: the form of example wanted, see `kptk.spec.TaskSpec`.
         **options: options of the reader; those that it does not have are left out if their value is None.
     """
-    offer, path = locate(plugins, data, inputs, given=_said(options))
+    offer, path = locate(plugins, data, inputs, given=_said(options), form=form)
     known = {option.name: option for option in offer.spec.options}
     given = {}
     for name, value in options.items():
@@ -138,7 +139,12 @@ def like(part: Part, row_shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def open_like(
-    plugins: Plugins, data: str, row_shape: tuple[int, ...] | None, wanted: dict[str, Any], inputs: str = ""
+    plugins: Plugins,
+    data: str,
+    row_shape: tuple[int, ...] | None,
+    wanted: dict[str, Any],
+    inputs: str = "",
+    form: str = "",
 ) -> Source:
     """Open data in the shape that a model takes, or say that it does not fit.
 
@@ -148,11 +154,12 @@ def open_like(
         row_shape: what the model takes; None if a fitted preprocessor is to say whether the rows fit.
         wanted: options of the reader that ask for that, used if the reader has them.
         inputs: the kind of input wanted, to choose among readers of the same paths; empty for any.
+        form: the form of example wanted, see `kptk.spec.TaskSpec`.
     """
-    offer, _ = locate(plugins, data, inputs if inputs != "image" else "", given=_said(wanted))
+    offer, _ = locate(plugins, data, inputs if inputs != "image" else "", given=_said(wanted), form=form)
     known = {option.name for option in offer.spec.options}
     chosen = {key: value for key, value in wanted.items() if key in known}
-    source = open_named(plugins, data, offer.spec.inputs, **chosen)
+    source = open_named(plugins, data, offer.spec.inputs, form, **chosen)
     if row_shape is not None and tuple(source.row_shape) != tuple(row_shape):
         raise errors.InputError(
             f"{source.describe()}: the model takes rows of {' x '.join(map(str, row_shape))}. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from kptk.data import Source, Subset
 from kptk.errors import RunError
 from kptk.training import backend
+from kptk.training.examples import Examples
 from kptk.training.features import extract_with
 from kptk.training.labelled import Part
 from kptk.training.phases import Predictor
@@ -29,13 +31,22 @@ class Scorer:
 
     Args:
         model: the fine-tuned model.
-        batch_size: rows a step; every step has this many, so that the model is compiled once.
+        batch_size: rows a step; every step has this many, so that the model is compiled once. 0 for the task's own.
     """
 
-    def __init__(self, model: Strategy, batch_size: int = 256) -> None:
+    def __init__(self, model: Strategy, batch_size: int = 0) -> None:
         self.model = model
-        self.batch_size = batch_size
-        self.predictor = Predictor(model)
+        self.batch_size = batch_size or model.task.rows_at_once
+
+    @cached_property
+    def predictor(self) -> keras.Model:
+        """What predicts."""
+        return self.model.task.predictor(self.model) or Predictor(self.model)
+
+    @cached_property
+    def judge(self) -> keras.Model:
+        """What is scored."""
+        return self.model.task.judge(self.model) or self.predictor
 
     def predict(self, source: Source, progress: Any = None) -> np.ndarray[Any, Any]:
         """Predictions for every row.
@@ -44,19 +55,30 @@ class Scorer:
             source: the rows.
             progress: called with the number of rows done, or None.
         """
-        size = min(self.batch_size, max(len(source), 1))
-        return extract_with(self.predictor.predict_on_batch, source, batch_size=size, progress=progress)
+        return self._run(self.predictor, source, progress)
 
-    def score(self, part: Part) -> dict[str, float]:
+    def score(self, part: Part, *, details: bool = False) -> dict[str, float]:
         """The task's figures.
 
         Args:
             part: rows with labels.
+            details: whether to add those that are not worth a line in every epoch.
         """
-        if part.labels is not None:
-            return self.model.task.score(part.labels, self.predict(part.source))
-        degraded = _Degraded(part.source, self.model.task)
-        return self.model.task.score(self.input_targets(part.source), self.predict(degraded))
+        task, source, labels = self.model.task, part.source, part.labels
+        if labels is None:
+            labels = self.input_targets(source)
+            source = _Degraded(source, task)
+        found = self._run(self.judge, source)
+        figures = task.score_rows(labels, found, source)
+        if not details or type(task).details is Examples.details:
+            return figures
+        if self.judge is not self.predictor:
+            found = self.predict(source)
+        return figures | task.details(labels, found, source)
+
+    def _run(self, model: keras.Model, source: Source, progress: Any = None) -> np.ndarray[Any, Any]:
+        size = min(self.batch_size, max(len(source), 1))
+        return extract_with(model.predict_on_batch, source, batch_size=size, progress=progress)
 
     def input_targets(self, source: Source) -> np.ndarray[Any, Any]:
         """Targets that the task makes of its inputs, for every row.

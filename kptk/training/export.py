@@ -18,6 +18,7 @@ from kptk.training import backend
 from kptk.training.finetuned import FineTuned
 from kptk.training.paths import check_free, default_target
 from kptk.training.strategy import Strategy
+from kptk.training.tokens import TokenFacts
 
 FORMATS = ("keras", "savedmodel", "onnx", "litert")
 TOLERANCE = 1e-4
@@ -108,11 +109,13 @@ def check_format(format: str, engine: str) -> None:
 
 
 def raw_dtype(model: Strategy) -> str:
-    """The type of raw input: bytes for images that a preprocessor scales, floats otherwise.
+    """The type of raw input: bytes for images that a preprocessor scales, token numbers of texts, floats otherwise.
 
     Args:
         model: the fine-tuned model.
     """
+    if isinstance(getattr(model.preprocessor, "tokens", None), TokenFacts):
+        return "int32"
     return "uint8" if model.preprocessor is not None and len(model.task.row_shape) == 3 else "float32"
 
 
@@ -125,6 +128,12 @@ def random_rows(model: Strategy, rows: int) -> np.ndarray[Any, Any]:
     """
     rng = np.random.default_rng(0)
     shape = (rows, *model.task.row_shape)
+    found = getattr(model.preprocessor, "tokens", None)
+    if isinstance(found, TokenFacts):
+        tokens = rng.integers(1, found.vocabulary, shape).astype("int32")
+        if len(shape) == 3:
+            tokens[:, 1:] %= 2  # segments, and the answer of a pair
+        return tokens
     if raw_dtype(model) == "uint8":
         return rng.integers(0, 256, shape).astype("uint8")
     return rng.normal(size=shape).astype("float32")

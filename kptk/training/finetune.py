@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from kptk import runfolder
-from kptk.data import Source
+from kptk.data import Source, content_hash
 from kptk.errors import InputError
 from kptk.finetuning import FineTuneConfig, read, resolve_finetune, shown
 from kptk.plugins import Plugins
@@ -61,18 +61,18 @@ class FineTune:
         require_packages(config.trackers)
         self.tracking = Tracking(config.trackers, self.reporter)
         self.train = config.train.values
-        self.raw_source = self.source = source or open_source(config.data, self.train["seed"])
-        if config.task.offer.spec.labels == "class" and self.source.labels is None:
-            raise no_classes(self.source, config.task.offer.spec.name)
+        self.raw_source = source or open_source(config.data, self.train["seed"])
+        if config.task.offer.spec.labels == "class" and self.raw_source.labels is None:
+            raise no_classes(self.raw_source, config.task.offer.spec.name)
         if self.train["deterministic"]:
             backend.make_deterministic()
         keras.utils.set_random_seed(self.train["seed"])
         keras.config.set_dtype_policy(self.train["dtype"])
         self.origin: Origin = open_origin(config, plugins)
-        self._prepare_rows()
-        self._refuse_other_shape()
+        self._fit_preprocessor()
         keras.utils.set_random_seed(self.train["seed"])
-        self.model, copied = build_model(config, self.origin, self.source)
+        self.source: Source
+        self.model, copied, self.source = build_model(config, self.origin, self.raw_source)
         self.split: Split = split(
             self.model.task,
             self.source,
@@ -91,27 +91,11 @@ class FineTune:
         self.model.prepare_rows(self.split.train.source, self.split.train.labels)
         self.model.compile(plain_optimizer(self.train), metrics=None)
 
-    def _prepare_rows(self) -> None:
+    def _fit_preprocessor(self) -> None:
+        """A plain model file knows nothing of the rows; a run brings what it learned of its own."""
         preprocessor = self.origin.preprocessor
-        if preprocessor is not None and preprocessor.fits:
-            if (
-                not preprocessor.fitted
-            ):  # a plain model file knows nothing of the rows; a run brings what it learned of its own
-                preprocessor.fit(self.source)
-            self.source = preprocessor.prepared(self.source)
-
-    def _refuse_other_shape(self) -> None:
-        wanted, given = tuple(self.origin.backbone.input_shape[1:]), tuple(self.source.row_shape)
-        if self.origin.preprocessor is not None:
-            given = self.origin.preprocessor.view_shape(given)
-        resized = bool(getattr(self.origin.preprocessor, "size", 0))
-        sides = wanted[-1:], given[-1:]
-        fits = sides[0] == sides[1] if resized else all(a in (b, None) for a, b in zip(wanted, given, strict=False))
-        if len(wanted) != len(given) or not fits:
-            raise InputError(
-                f"{self.source.describe()}: the model takes rows of {' x '.join(map(str, wanted))}. "
-                "Give data of that shape, or a folder of images, which is resized: -o data.image_size=N"
-            )
+        if preprocessor is not None and preprocessor.fits and not preprocessor.fitted:
+            preprocessor.fit(self.raw_source)
 
     def _usual_epochs(self) -> int:
         return min(max(-(-USUAL_STEPS // self.per_epoch), FEWEST_EPOCHS), MOST_EPOCHS)
@@ -281,5 +265,9 @@ def fingerprint(source: Source) -> str:
     """
     digest = hashlib.sha256(source.fingerprint().encode())
     for labels in (source.labels, source.targets):
-        digest.update(b"-" if labels is None else labels.tobytes())
+        digest.update(b"-" if labels is None else _bytes(labels))
     return digest.hexdigest()
+
+
+def _bytes(labels: Any) -> bytes:
+    return content_hash(labels).encode() if labels.dtype.kind == "O" else bytes(labels.tobytes())

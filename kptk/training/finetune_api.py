@@ -122,7 +122,7 @@ def predict(model: str, data: str, out: str, **options: Any) -> dict[str, Any]:
         model: the folder of a fine-tuning, or a ``.keras`` file.
         data: a path or the name of a data set.
         out: ends with ``.csv``, ``.parquet`` or ``.jsonl``.
-        **options: ``on_bad_input``.
+        **options: ``on_bad_input``; ``options``, how a task makes predictions of its outputs.
     """
     backend.import_keras()
     from kptk.training.finetuned import predict as write

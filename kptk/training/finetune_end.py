@@ -62,9 +62,9 @@ def finish(run: FineTune, folder: RunFolder, progress: Progress) -> FineTuneResu
         "task": run.config.task.id,
         "phases": run.counts(),
         "rows": {
-            "train": len(run.split.train),
-            "validation": len(run.split.validation) if run.split.validation else 0,
-            "test": len(run.split.test) if run.split.test else 0,
+            "train": run.split.train.examples,
+            "validation": run.split.validation.examples if run.split.validation else 0,
+            "test": run.split.test.examples if run.split.test else 0,
         },
         "class_names": list(run.model.task.class_names),
         "epochs": records[-1]["epoch"] if records else 0,

@@ -141,6 +141,7 @@ def begin_phase(
         What to call `keras.Model.fit` of, and the rows that it takes.
     """
     start, stop = steps
+    phase = run.model.cached_or_not(phase, len(run.rows))
     model = run.model.begin(phase, stop - start, schedule=_schedule(run, stop - start))
     if state is not None:
         checkpoint.restore(model, state)

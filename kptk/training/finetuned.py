@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kptk import errors
 from kptk.data import Source
 from kptk.errors import InputError, RunError
 from kptk.finetuning import read, recorded_data
@@ -17,6 +18,7 @@ from kptk.plugins import Plugins
 from kptk.runfolder import CONFIG, ENVIRONMENT, RunFolder
 from kptk.training.assemble import like, open_like
 from kptk.training.choice import Scorer
+from kptk.training.examples import count_examples, makes_rows
 from kptk.training.labelled import Part
 from kptk.training.origin import refuse_lambda
 from kptk.training.paths import check_target
@@ -73,7 +75,7 @@ class FineTuned:
         Args:
             data: a path or the name of a data set.
             on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
-            whole: every row of a table, also if a column keeps some for tests.
+            whole: to predict: every row of a table, also if a column keeps some for tests.
             choice: the rows wanted; one that names a part takes no other.
         """
         shape = tuple(self.model.task.row_shape)
@@ -83,10 +85,28 @@ class FineTuned:
         if self.folder is not None:
             part = recorded_data(self.plugins, read(self.folder.path / CONFIG))
             wanted = like(part, shape) | wanted | ({"split": ""} if whole and not choice.part else {})
-        preprocessor = self.model.preprocessor
-        if preprocessor is None or not preprocessor.fits:
-            return choice.of(open_like(self.plugins, data, shape, wanted))
-        return preprocessor.prepared(choice.of(open_like(self.plugins, data, None, wanted, preprocessor.kind)))
+        task, preprocessor = self.model.task, self.model.preprocessor
+        prepares = preprocessor is not None and preprocessor.fits
+        kind = preprocessor.kind if prepares else ""
+        fixed = None if prepares or makes_rows(task) else shape
+        found = choice.of(open_like(self.plugins, data, fixed, wanted, kind, form=task.form))
+        return task.prompts(found, preprocessor) if whole else task.examples(found, preprocessor)
+
+    def decode_with(self, options: Mapping[str, str]) -> None:
+        """Change how predictions are made of the model's outputs.
+
+        Args:
+            options: options of the task as texts, such as ``{"temperature": "0.7"}``.
+
+        Raises:
+            UsageError: if the task has no such option, or it decides what was learned.
+        """
+        task = self.model.task
+        known = {o.name: o for o in self.plugins.find("task", task.name).spec.options if o.name in task.decoding}
+        for name, text in options.items():
+            if name not in known:
+                raise errors.unknown_option(f"predicting with {task.name}", name, list(known))
+            setattr(task, name, known[name].parse(text))
 
 
 def evaluate_finetuned(
@@ -121,7 +141,8 @@ def evaluate_finetuned(
     labels = opened.model.task.targets(chosen) if opened.labels else None
     if labels is not None and not opened.model.task.has_label(labels).any():
         raise InputError(f"{chosen.describe()}: every label is missing, so there is nothing to compare with.")
-    scores = opened.scorer.score(Part(source=chosen, labels=labels))
+    chosen_part = Part(source=chosen, labels=labels)
+    scores = opened.scorer.score(chosen_part, details=True)
     warning = ""
     if chosen is source and opened.fingerprint and opened.fingerprint == _fingerprint(source):
         warning = "the model learned from rows of this data, so the figures say nothing about new data"
@@ -129,7 +150,7 @@ def evaluate_finetuned(
         "model": str(path),
         "task": opened.model.task.name,
         "data": chosen.describe(),
-        "results": [{"metric": key, "value": value, "rows": len(chosen)} for key, value in scores.items()],
+        "results": [{"metric": key, "value": value, "rows": chosen_part.examples} for key, value in scores.items()],
         "warning": warning,
     }
 
@@ -147,6 +168,7 @@ def predict(
     *,
     choice: Choice = EVERYTHING,
     on_bad_input: str | None = None,
+    options: Mapping[str, str] | None = None,
     plugins: Plugins | None = None,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
@@ -158,6 +180,7 @@ def predict(
         out: ends with ``.csv``, ``.parquet`` or ``.jsonl``.
         choice: the rows wanted.
         on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
+        options: how to make predictions of the outputs, options of the task as texts: ``{"sampler": "top_p"}``.
         plugins: the registry; a new one if None.
         reporter: shows progress.
 
@@ -167,16 +190,18 @@ def predict(
     out = Path(out)
     check_target(out)
     opened = FineTuned(path, plugins)
+    opened.decode_with(options or {})
     source = opened.open(data, on_bad_input=on_bad_input, whole=True, choice=choice)
     with (reporter or Reporter()).progress("Predicting", len(source)) as advance:
         predictions = opened.scorer.predict(source, lambda done: advance(done, ""))
-    names = [source.row_name(row) for row in range(len(source))]
-    table: dict[str, Any] = {"row": np.arange(len(source)), "name": np.array(names)}
+    rows = count_examples(source)  # fewer than the model was fed, if a task makes several of one
+    names = [source.row_name(row) if rows == len(source) else str(row) for row in range(rows)]
+    table: dict[str, Any] = {"row": np.arange(rows), "name": np.array(names)}
     if source.labels is not None:
         table["label"] = np.array([*source.class_names, ""])[source.labels]  # a row without a label has the number -1
-    table |= opened.model.task.columns(predictions)
+    table |= opened.model.task.table(predictions, source)
     write_table(out, table)
-    return {"path": str(out), "rows": len(source), "columns": list(table), "data": source.describe()}
+    return {"path": str(out), "rows": rows, "columns": list(table), "data": source.describe()}
 
 
 def write_table(out: Path, table: Mapping[str, Any]) -> None:
@@ -208,7 +233,11 @@ def _csv(path: Path, table: Mapping[str, Any]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(table)
-        writer.writerows([json.dumps(v) if isinstance(v, list) else v for v in row] for row in _rows(table))
+        writer.writerows([_cell(value) for value in row] for row in _rows(table))
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
 
 
 def _jsonl(path: Path, table: Mapping[str, Any]) -> None:

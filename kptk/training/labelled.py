@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kptk.data import Source, Subset
 from kptk.errors import InputError, UsageError
+from kptk.training.examples import count_examples
 from kptk.training.task import Task
 
 Array = NDArray[Any]
@@ -30,6 +31,11 @@ class Part:
     def __len__(self) -> int:
         return len(self.source)
 
+    @property
+    def examples(self) -> int:
+        """Rows of the data that they come from."""
+        return count_examples(self.source)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
@@ -46,9 +52,9 @@ class Split:
     test: Part | None
 
     def __str__(self) -> str:
-        words = [f"{len(self.train):,} rows to learn from"]
-        words.append(f"{len(self.validation):,} to choose the epoch by" if self.validation else "none to choose by")
-        words.append(f"{len(self.test):,} of the data's own test part" if self.test else "no test part")
+        words = [f"{self.train.examples:,} rows to learn from"]
+        words.append(f"{self.validation.examples:,} to choose the epoch by" if self.validation else "none to choose by")
+        words.append(f"{self.test.examples:,} of the data's own test part" if self.test else "no test part")
         return ", ".join(words)
 
 
@@ -92,9 +98,11 @@ def split(
             raise UsageError(
                 f"--labels-per-class needs one class a row, which task {task.name} does not have. Use -o data.limit=N."
             )
-        order = np.random.default_rng([seed, 21]).permutation(rows)
+        owners = rows if source.groups is None else source.groups[rows]
+        order = np.random.default_rng([seed, 21]).permutation(np.unique(owners))
         count = _validation_rows(len(order), validation)
-        held, kept = [order[:count]], [order[count:]]
+        inside = np.isin(owners, order[:count])  # the rows of one group stay together
+        held, kept = [rows[inside]], [rows[~inside]]
     else:
         held, kept = _by_class(task, source, strata, rows, labels_per_class, validation, seed)
 

@@ -19,6 +19,7 @@ class _State:
     """What a strategy remembers between calls; an object of its own, so that Keras does not track what is in it."""
 
     tunable: list[Any] = field(default_factory=list)
+    unused: list[Any] = field(default_factory=list)
     live: bool = True
     phase: str = ""
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -47,6 +48,24 @@ class PhasedModel(keras.Model, abc.ABC):
         Args:
             x: an array of raw inputs.
         """
+
+    def keeps_features(self, rows: int) -> bool:
+        """Whether the features of some rows may be computed once and kept.
+
+        Args:
+            rows: how many.
+        """
+        del rows
+        return True
+
+    def cached_or_not(self, phase: Phase, rows: int) -> Phase:
+        """A phase as it is trained: its features are computed in every step where they cannot be kept.
+
+        Args:
+            phase: the phase.
+            rows: how many it trains on; 0 if they cannot be counted.
+        """
+        return phase if rows and self.keeps_features(rows) else replace(phase, cached=False)
 
     most_epochs = 0
     """Epochs that are of any use; 0 for any number."""
@@ -106,8 +125,15 @@ class PhasedModel(keras.Model, abc.ABC):
     def tunable(self) -> list[Any]:
         """Every weight that can train, whatever the current phase freezes."""
         if not self._state.tunable:
-            self._state.tunable = list(self.trainable_variables)
+            unused = {id(variable) for variable in self.unused_weights()}
+            every = list(self.trainable_variables)
+            self._state.tunable = [variable for variable in every if id(variable) not in unused]
+            self._state.unused = [variable for variable in every if id(variable) in unused]
         return list(self._state.tunable)
+
+    def unused_weights(self) -> list[Any]:
+        """Weights on which no output depends, such as those of a pooling that the task goes round; they keep their bits."""
+        return []
 
     def useful(self, epochs: int) -> int:
         """How many of some epochs are of any use.
@@ -151,6 +177,15 @@ class PhasedModel(keras.Model, abc.ABC):
         """
         return x
 
+    def example_arrays(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """What the model is fed instead of raw examples, with their labels.
+
+        Args:
+            x: what a user gave to `fit`.
+            y: as well.
+        """
+        return self.numbers(x), y
+
     def freeze(self, phase: Phase) -> None:
         """Let only the weights of a phase train.
 
@@ -158,7 +193,7 @@ class PhasedModel(keras.Model, abc.ABC):
             phase: the phase that begins.
         """
         wanted = {id(variable) for variable in phase.weights}
-        for variable in self.tunable:
+        for variable in (*self.tunable, *self._state.unused):
             variable.trainable = id(variable) in wanted
         self._state.live = phase.live
         self._state.phase = phase.name
@@ -210,15 +245,16 @@ class PhasedModel(keras.Model, abc.ABC):
         """
         if not self._state.arguments:
             raise UsageError("call `compile` first: model.compile(keras.optimizers.Adam(1e-3))")
-        x = self.numbers(x)
-        if isinstance(kwargs.get("validation_data"), (tuple, list)):
-            kwargs["validation_data"] = (self.numbers(kwargs["validation_data"][0]), *kwargs["validation_data"][1:])
+        x, y = self.example_arrays(x, y)
+        if isinstance(kwargs.get("validation_data"), (tuple, list)) and len(kwargs["validation_data"]) > 1:
+            first, second, *rest = kwargs["validation_data"]
+            kwargs["validation_data"] = (*self.example_arrays(first, second), *rest)
         arrays = hasattr(x, "shape") and hasattr(x, "dtype")
         if arrays:
             self.look_at(x, y)
             x, y = self.training_arrays(x, y)
         history, done = None, int(kwargs.pop("initial_epoch", 0))
-        phases = [phase if arrays else replace(phase, cached=False) for phase in self.phases()]
+        phases = [self.cached_or_not(phase, len(x) if arrays else 0) for phase in self.phases()]
         for phase, count in zip(phases, split_epochs(phases, self.useful(epochs - done)), strict=True):
             per_epoch = kwargs.get("steps_per_epoch") or (-(-len(x) // (batch_size or 32)) if arrays else 0)
             model = self.begin(phase, per_epoch * count)

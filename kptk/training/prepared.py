@@ -41,6 +41,7 @@ class Prepared(Source):
         self.class_names = source.class_names
         self.skipped = source.skipped
         self.columns = source.columns
+        self.groups = source.groups
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -56,6 +57,10 @@ class Prepared(Source):
     def describe(self) -> str:
         """One line: the raw rows."""
         return self.raw.describe()
+
+    def notes(self, rows: NDArray[np.int64]) -> list[Any]:
+        """Those on the raw rows."""
+        return self.raw.notes(rows)
 
     def holdout(self) -> Source | None:
         """The test part, prepared in the same way."""

@@ -8,14 +8,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from kptk.data import Source
+from kptk.data import ArraySource, Source
 from kptk.errors import InputError, UsageError
 from kptk.training import backend
+from kptk.training.examples import is_raw, makes_rows, objects
 from kptk.training.features import in_batches, pooled
 from kptk.training.phased import PhasedModel
 from kptk.training.phases import Featuriser
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.task import Task
+from kptk.training.tokens import network_for
 from kptk.types import Tensor
 
 
@@ -48,7 +50,8 @@ class Strategy(PhasedModel, abc.ABC):
     ) -> None:
         super().__init__(**kwargs)
         self.backbone = backbone
-        self.network = backbone if network is None else network
+        self._goes_round = network is None and task.features == "sequence"
+        self.network = network_for(task, backbone) if network is None else network
         self.task = task
         self.preprocessor = preprocessor
         self.augment = augment
@@ -58,6 +61,7 @@ class Strategy(PhasedModel, abc.ABC):
                 f"task {task.name} needs a backbone that returns a map but {backbone.name} returns vectors of shape "
                 f"{shape}. Use the strategy encoder_decoder, which adds a decoder, or another backbone."
             )
+        task.attach(backbone)
         if not task.built:
             task.build(shape)
         self.built = True
@@ -108,7 +112,47 @@ class Strategy(PhasedModel, abc.ABC):
 
     def numbers(self, x: Any) -> Any:
         """Prepare raw rows, if the preprocessor does so before the model."""
+        if is_raw(x, self.task):
+            source = self.examples(x)
+            return source.read(np.arange(len(source)))
         return x if self.preprocessor is None else self.preprocessor.numbers(x)
+
+    def examples(self, x: Any, y: Any = None) -> Source:
+        """The rows that the model is fed, of raw examples that are in memory.
+
+        Args:
+            x: raw examples, as the task takes them.
+            y: their answers, or None.
+        """
+        return self.task.examples(self._raw(x, y), self.preprocessor)
+
+    def _raw(self, x: Any, y: Any = None) -> ArraySource:
+        kind = "image" if self.preprocessor is None else self.preprocessor.kind
+        rows = x if isinstance(x, np.ndarray) else objects(x)
+        targets = y if y is None or isinstance(y, np.ndarray) else objects(y)
+        return ArraySource(rows, inputs=kind, targets=targets, name="x")
+
+    def example_arrays(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Rows and labels of raw examples, where the task makes its own."""
+        if not is_raw(x, self.task):
+            return self.numbers(x), y
+        if y is not None and len(y) != len(x):
+            raise InputError(f"x has {len(x):,} rows but y has {len(y):,}. Give one answer for each row of x.")
+        source = self.examples(x, y)
+        self.task.row_shape = tuple(source.row_shape)
+        rows = source.read(np.arange(len(source)))
+        return rows, self.task.targets(source) if self.task.learns_from_labels else None
+
+    def table(self, x: Any) -> dict[str, Any]:
+        """Predictions for raw examples as columns, as ``kptk predict`` writes them.
+
+        Args:
+            x: raw examples: an array, or a list of texts or of what else the task takes.
+        """
+        from kptk.training.choice import Scorer
+
+        source = self.task.prompts(self._raw(x), self.preprocessor)
+        return self.task.table(Scorer(self).predict(source), source)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Outputs of the task, as `keras.Model.predict`, also of raw rows that are no numbers."""
@@ -179,10 +223,22 @@ class Strategy(PhasedModel, abc.ABC):
             y = self.task.input_targets(x if self.preprocessor is None else self.preprocessor.plain(x))
         return self.task.loss(y, y_pred, sample_weight)
 
+    def unused_weights(self) -> list[Any]:
+        """Weights of a pooling that a task of a sequence goes round."""
+        if not self._goes_round:
+            return []
+        used = {id(variable) for variable in self.network.variables}
+        return [variable for variable in self.backbone.variables if id(variable) not in used]
+
     def head_weights(self) -> tuple[Any, ...]:
         """The weights that do not belong to the backbone."""
         inside = {id(variable) for variable in self.backbone.variables}
         return tuple(variable for variable in self.tunable if id(variable) not in inside)
+
+    def keeps_features(self, rows: int) -> bool:
+        """Whether there is memory for them, and the task has labels: it cannot make targets of features."""
+        numbers = rows * int(np.prod([size or 1 for size in self.feature_shape()[1:]]))
+        return self.task.learns_from_labels and numbers <= MOST_CACHED
 
     def cached_features(self, x: Any) -> Any:
         """Features of raw inputs that no step of a cached phase changes."""
@@ -194,7 +250,7 @@ class Strategy(PhasedModel, abc.ABC):
 
     def look_at(self, x: Any, y: Any) -> None:
         """Check arrays before `fit` begins, and let the task learn constants of the labels."""
-        if self.preprocessor is not None:
+        if self.preprocessor is not None and not makes_rows(self.task):
             self.preprocessor.check(x)
         if y is not None and hasattr(y, "shape"):
             labels = np.asarray(y)
@@ -217,4 +273,6 @@ class Strategy(PhasedModel, abc.ABC):
         return cls(**config)
 
 
+MOST_CACHED = 2**29
+"""Numbers of cached features at most, 2 GB: beyond that they are computed in every step."""
 PARTS = ("backbone", "task", "preprocessor")

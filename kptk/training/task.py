@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from kptk.data import HOW_TO_LABEL, Source
 from kptk.errors import InputError
+from kptk.training.examples import Examples
 from kptk.types import Tensor
 
 Array = NDArray[Any]
 
 
-class Task(keras.layers.Layer, abc.ABC):
+class Task(Examples, keras.layers.Layer, abc.ABC):
     """Abstract layer from features to outputs, with everything that makes a task of it. Plugins subclass it.
+
+    What a task overrides whose examples are more than a row with an answer is in `kptk.training.examples.Examples`.
 
     A leaf creates its head in `build` and runs it in `call`, says with `row_loss` how wrong an output is, with
     `activate` what a prediction is, with `score` how good predictions are, and with `columns` how they are written.

@@ -174,6 +174,47 @@ def find_stages(backbone: keras.Model) -> TokenStages | None:
     )
 
 
+def token_vectors(backbone: keras.Model) -> keras.Model | None:
+    """The network of a token backbone from its inputs to a vector for each token, which shares its layers.
+
+    Args:
+        backbone: any model.
+
+    Returns:
+        A functional model with outputs ``(batch, length, width)``; None if the backbone is not made of the stages.
+    """
+    found = find_stages(backbone)
+    if found is None:
+        return None
+    inputs = keras.Input(backbone.input_shape[1:], dtype="int32", name="inputs")
+    ids = ops.take(inputs, 0, axis=1) if found.segments else inputs
+    vectors = found.encoder([found.embed(inputs), ops.not_equal(ids, PADDING)])
+    return keras.Model(inputs, vectors, name=f"{backbone.name}_tokens")
+
+
+def network_for(task: Any, backbone: keras.Model) -> keras.Model:
+    """What gives a task its features: the backbone, or its vectors of the tokens if the task takes a sequence.
+
+    Args:
+        task: the task, a `kptk.training.task.Task`.
+        backbone: the pre-trained network.
+
+    Raises:
+        UsageError: if the task takes a sequence and the backbone has none.
+    """
+    if task.features == "target":
+        raise UsageError(f"task {task.name} writes texts, which takes a decoder. Use the strategy encoder_decoder.")
+    if task.features != "sequence" or len(backbone.output_shape) == 3:
+        return backbone
+    network = token_vectors(backbone)
+    if network is None:
+        raise UsageError(
+            f"task {task.name} needs a vector for each token, but {backbone.name} returns one for each row, of shape "
+            f"{backbone.output_shape}. Use a Transformer, such as one trained with --backbone bert."
+        )
+    return network
+
+
 def stages(backbone: keras.Model) -> TokenStages:
     """Return the stages of a token backbone.
 
@@ -190,6 +231,22 @@ def stages(backbone: keras.Model) -> TokenStages:
             f"Received: {type(backbone).__name__} '{backbone.name}'. Use a Transformer for text, such as --backbone bert."
         )
     return found
+
+
+def sees_ahead(backbone: keras.Model) -> bool:
+    """Whether a token's vector depends on those behind it; tried out on two rows that differ in their last token.
+
+    Args:
+        backbone: a token backbone.
+    """
+    found = stages(backbone)
+    rows = np.full((2, found.length), 1, dtype="int32")
+    rows[1, -1] = found.vocabulary - 1
+    if found.vocabulary < 3 or found.length < 2:
+        return False
+    inputs = np.stack([rows, np.zeros_like(rows)], axis=1) if found.segments else rows
+    vectors = ops.convert_to_numpy(found.encode(ops.convert_to_tensor(inputs), False))
+    return bool(np.abs(vectors[0, :-1] - vectors[1, :-1]).max() > 1e-5)
 
 
 def facts(views: Any, owner: str) -> TokenFacts:

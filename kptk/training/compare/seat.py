@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from kptk.comparing.config import ArmConfig, ComparisonConfig
-from kptk.data import ArraySource, Joined, Source
+from kptk.data import ArraySource, Source
+from kptk.parts import Joined
 from kptk.plugins import Plugins
 from kptk.runfolder import RunFolder
 from kptk.training.assemble import backbone_behind, build_preprocessor
@@ -59,7 +60,7 @@ class Seat:
         """
         if not self.config.source or self.table.inputs != "text":
             return self.pool
-        return Joined(open_other(self.config, Plugins(), self.pool), self.pool)
+        return Joined([open_other(self.config, Plugins(), self.pool), self.pool])
 
     def _rows(self, x: Any, y: Any = None) -> ArraySource:
         names = self.table.class_names if y is not None else ()

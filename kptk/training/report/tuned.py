@@ -95,8 +95,10 @@ class TunedPage(Page):
     @cached_property
     def probabilities(self) -> NDArray[Any] | None:
         """Predictions for the judged rows, shape ``(rows, classes)``; None for a task of another kind."""
-        predicted = Scorer(self.run.model).predict(self.judged[0].source)
         names = self.run.model.task.class_names
+        if not names:
+            return None  # not to write texts for thousands of rows
+        predicted = Scorer(self.run.model).predict(self.judged[0].source)
         return predicted if predicted.ndim == 2 and predicted.shape[1] == len(names) else None
 
     @cached_property

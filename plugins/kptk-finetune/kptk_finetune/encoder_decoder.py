@@ -1,4 +1,4 @@
-"""Encoder-decoder: a new decoder with skip connections on a pre-trained encoder of images."""
+"""Encoder-decoder: a new decoder on a pre-trained encoder, with skip connections for images, with cross-attention for texts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from kptk.errors import UsageError
 from kptk.training.phases import Phase
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.rates import layerwise
+from kptk.training.sequence_decoder import sequence_decoder
 from kptk.training.strategy import Strategy
 from kptk.training.task import Task
 
@@ -68,23 +69,29 @@ def decoder(backbone: keras.Model, filters: int) -> keras.Model:
 
 @keras.saving.register_keras_serializable(package="kptk_finetune")
 class EncoderDecoder(Strategy):
-    """A U-Net whose way down is the pre-trained backbone; for tasks with an answer for each pixel.
+    """A new decoder on the pre-trained backbone; for tasks with an answer for each pixel, or with a text as answer.
+
+    For images it is a U-Net whose way down is the backbone. For texts it is a Transformer that sees what it has written, and by
+    cross-attention the backbone's vector of each token that was read.
 
     In the first phase the new decoder and the head train on the frozen encoder; in the second everything does, the encoder
     more slowly. Layers of the backbone above its smallest map, such as a dense layer, are not used and keep their bits.
 
     Args:
-        backbone: a functional `keras.Model` of images.
-        task: a task that takes a map, such as segmentation.
+        backbone: a functional `keras.Model` of images, or a token backbone.
+        task: a task that takes a map, such as segmentation, or one that writes texts, such as seq2seq.
         preprocessor: prepares raw inputs, or None.
         augment: must be off, since random views would not fit the answers.
         filters: channels of the decoder's largest map, at least 4.
         decoder_share: fraction of the epochs that the decoder has for itself.
         encoder_rate: factor on the encoder's learning rate in the second phase, at most 1.
+        layers: blocks of a decoder for texts, at least 1.
+        heads: attention heads of a decoder for texts; they must divide the backbone's width.
+        dropout: fraction dropped in a decoder for texts, 0 <= dropout < 1.
         **kwargs: passed to `keras.Model`.
 
     References:
-        Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597
+        Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597; Rothe et al. 2020, https://arxiv.org/abs/1907.12461
     """
 
     def __init__(
@@ -97,18 +104,30 @@ class EncoderDecoder(Strategy):
         filters: int = 16,
         decoder_share: float = 0.5,
         encoder_rate: float = 0.1,
+        layers: int = 2,
+        heads: int = 2,
+        dropout: float = 0.1,
         **kwargs: Any,
     ) -> None:
         if augment:
             raise UsageError("`augment` must be off: a random view of an image does not fit its mask.")
-        if task.features != "map":
+        if task.features not in ("map", "target"):
             raise UsageError(
-                f"encoder_decoder is for tasks that take a map, such as segmentation. Received: {task.name}."
+                "encoder_decoder is for tasks that take a map, such as segmentation, or write a text, such as seq2seq. "
+                f"Received: {task.name}."
             )
-        super().__init__(backbone, task, preprocessor, network=decoder(backbone, filters), **kwargs)
+        network = (
+            decoder(backbone, filters)
+            if task.features == "map"
+            else sequence_decoder(backbone, task.target_length, layers=layers, heads=heads, dropout=dropout)
+        )
+        super().__init__(backbone, task, preprocessor, network=network, **kwargs)
         self.filters = filters
         self.decoder_share = decoder_share
         self.encoder_rate = encoder_rate
+        self.layers_of_decoder = layers
+        self.heads = heads
+        self.dropout = dropout
 
     def parts(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """The encoder's weights that the decoder's answer depends on, and the new ones."""
@@ -133,5 +152,6 @@ class EncoderDecoder(Strategy):
 
     def get_config(self) -> dict[str, Any]:
         """Return every argument."""
-        names = ("filters", "decoder_share", "encoder_rate")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        names = ("filters", "decoder_share", "encoder_rate", "heads", "dropout")
+        own = {name: getattr(self, name) for name in names}
+        return {**super().get_config(), **own, "layers": self.layers_of_decoder}

@@ -123,19 +123,23 @@ def kptk_strategies() -> Iterator[StrategySpec]:
         name="encoder_decoder",
         aliases=("unet",),
         target="kptk_finetune.encoder_decoder:EncoderDecoder",
-        summary="A new decoder with skips on the encoder; for dense tasks.",
+        summary="A new decoder on the encoder, for dense tasks and for texts.",
         options=(
             Option(name="filters", type=int, default=16, low=4, help="Channels of the decoder's largest map."),
             Option(
                 name="decoder_share", default=0.5, low=0.05, high=0.95, help="Fraction of the epochs for the decoder."
             ),
             Option(name="encoder_rate", default=0.1, above=0.0, high=1.0, help="Factor on the encoder's rate."),
+            Option(name="layers", type=int, default=2, low=1, help="Blocks of a decoder for texts."),
+            Option(name="heads", type=int, default=2, low=1, help="Attention heads of a decoder for texts."),
+            Option(name="dropout", default=0.1, low=0.0, high=0.9, help="Fraction dropped in a decoder for texts."),
         ),
-        inputs=("image",),
+        inputs=("image", "text"),
         features="map",
-        references=("https://arxiv.org/abs/1505.04597",),
+        writes=True,
+        references=("https://arxiv.org/abs/1505.04597", "https://arxiv.org/abs/1907.12461"),
         cost="two to four times a classifier's step",
-        when="Segmentation, denoising: an answer for each pixel.",
+        when="Segmentation, denoising: an answer for each pixel. A text from a text: seq2seq.",
         since="0.1.0",
     )
     yield StrategySpec(

@@ -6,13 +6,12 @@ import math
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from kptk.errors import UsageError
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.pretrainer import Pretrainer
-from kptk.training.tokens import stages
+from kptk.training.tokens import sees_ahead, stages
 from kptk.types import Tensor
 from kptk_language.losses import next_token_loss
 from kptk_language.token_head import TokenHead, weighted_accuracy
@@ -68,19 +67,3 @@ class Causal(Pretrainer):
         """``ln V``: every token of the vocabulary is as likely as any other."""
         del batch_size
         return math.log(stages(self.backbone).vocabulary)
-
-
-def sees_ahead(backbone: keras.Model) -> bool:
-    """Whether a token's vector depends on those behind it; tried out on two rows that differ in their last token.
-
-    Args:
-        backbone: a token backbone.
-    """
-    found = stages(backbone)
-    rows = np.full((2, found.length), 1, dtype="int32")
-    rows[1, -1] = found.vocabulary - 1
-    if found.vocabulary < 3 or found.length < 2:
-        return False
-    inputs = np.stack([rows, np.zeros_like(rows)], axis=1) if found.segments else rows
-    vectors = ops.convert_to_numpy(found.encode(ops.convert_to_tensor(inputs), False))
-    return bool(np.abs(vectors[0, :-1] - vectors[1, :-1]).max() > 1e-5)

@@ -3,67 +3,18 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import io
-import lzma
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from kptk.errors import InputError
+from kptk.reading import BROKEN, LONGEST_FILE, PACKED, codec_of, open_binary
 from kptk_text.building import RowBuilder
 
 UNITS = ("line", "paragraph", "file")
 LONGEST_LINE = 1_000_000
 """Bytes of a line beyond which it is no document but a whole file without line ends."""
-LONGEST_FILE = 64_000_000
-"""Bytes of a document that is a file or a paragraph."""
-PACKED = {".gz": gzip.open, ".xz": lzma.open}
-BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-BROKEN = (OSError, EOFError, lzma.LZMAError, zlib.error)
-"""What a damaged archive can raise."""
-
-
-def open_binary(path: Path) -> IO[bytes]:
-    """Open a file, unpacked if its name ends with ``.gz`` or ``.xz``.
-
-    Args:
-        path: the file.
-    """
-    opener: Any = PACKED.get(path.suffix.lower(), open)
-    return opener(path, "rb")
-
-
-def codec_of(path: Path, encoding: str) -> str:
-    """The encoding to use for a file: what its first bytes say, else what the user says.
-
-    Args:
-        path: the file.
-        encoding: as the user wrote it.
-
-    Raises:
-        InputError: if there is no such encoding, or the file cannot be opened or is empty.
-    """
-    try:
-        known = codecs.lookup(encoding).name
-    except LookupError:
-        raise InputError(
-            f"`encoding` must be the name of an encoding, such as utf-8 or latin-1. Received: {encoding!r}."
-        ) from None
-    try:
-        with open_binary(path) as file:
-            head = file.read(4096)
-    except BROKEN as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    if not head:
-        raise InputError(f"{path} is empty.")
-    found = next((codec for mark, codec in BOMS if head.startswith(mark)), "")
-    if found:
-        return found
-    if b"\0" in head and not known.startswith(("utf-16", "utf-32")):
-        raise InputError(f"{path} is a binary file, not text: it holds zero bytes.")
-    return known
 
 
 def scan(path: Path, builder: RowBuilder, *, unit: str, encoding: str, label: str | None = None) -> None:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from kptk.errors import InputError, did_you_mean
+from kptk.reading import LONGEST_FILE, Row, is_test_row, table_rows
 from kptk_text.building import RowBuilder
 from kptk_text.rows import TextRows
-from kptk_text.scanning import BROKEN, LONGEST_FILE, codec_of, open_binary
 
 TEXT_COLUMNS = ("text", "sentence", "document", "content", "body", "review")
 LABEL_COLUMNS = ("label", "class", "category", "intent", "target")
-SPLIT_COLUMN = "split"
-TRAIN = ("", "train", "training", "unlabeled", "unlabelled", "unsupervised")
-TEST = ("test", "testing", "val", "valid", "validation", "dev")
-Row = Mapping[str, Any]
 
 
 def text_table(
@@ -53,7 +44,7 @@ def text_table(
     """
     builder = RowBuilder(Path(path).name, on_bad_input=on_bad_input, duplicates=duplicates)
     columns: _Columns | None = None
-    for number, row in _rows(Path(path), encoding):
+    for number, row in table_rows(Path(path), encoding):
         columns = columns or _Columns(path, list(row), text, label)
         where = f"{path}, row {number:,}"
         value = row.get(columns.text)
@@ -70,7 +61,7 @@ def text_table(
         if len(data) > LONGEST_FILE:
             builder.bad(where, f"the text has {len(data) / 1e6:.0f} MB, more than {LONGEST_FILE / 1e6:.0f}")
             continue
-        builder.stored(data, _label(row, columns.label), test=_is_test(row, where))
+        builder.stored(data, _label(row, columns.label), test=is_test_row(row, where))
     return builder.finish()
 
 
@@ -110,93 +101,3 @@ def _label(row: Row, column: str) -> str | None:
         return None
     value = row[column]
     return "" if value is None else str(value).strip()
-
-
-def _is_test(row: Row, where: str) -> bool:
-    value = row.get(SPLIT_COLUMN)
-    if not isinstance(value, str):
-        return False
-    word = value.strip().lower()
-    if word in TRAIN:
-        return False
-    if word in TEST:
-        return True
-    raise InputError(f"{where}: column 'split' must say train or test. Received: {value!r}. Rename the column.")
-
-
-def _rows(path: Path, encoding: str) -> Iterator[tuple[int, Row]]:
-    """Yield row numbers from 1, and rows."""
-    kind = "".join(path.suffixes[-2:]).lower().removesuffix(".gz").removesuffix(".xz")
-    try:
-        if kind.endswith(".parquet"):
-            yield from _parquet_rows(path)
-        elif kind.endswith((".jsonl", ".ndjson")):
-            yield from _json_rows(path, codec_of(path, encoding))
-        else:
-            yield from _csv_rows(path, codec_of(path, encoding), "\t" if kind.endswith(".tsv") else ",")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not {encoding}: byte 0x{error.object[error.start]:02x} does not belong there. Say which encoding "
-            "it has, such as -o data.encoding=latin-1"
-        ) from None
-    except BROKEN as error:
-        raise InputError(f"{path} is damaged: {error}") from None
-
-
-def _csv_rows(path: Path, codec: str, delimiter: str) -> Iterator[tuple[int, Row]]:
-    csv.field_size_limit(LONGEST_FILE)
-    with open_binary(path) as file, io.TextIOWrapper(file, encoding=codec, newline="") as lines:
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
-        try:
-            names = next(reader, None)
-            if not names:
-                raise InputError(f"{path} has no header row.")
-            for number, values in enumerate(reader, 1):
-                if not values:
-                    continue
-                if len(values) != len(names):
-                    raise InputError(
-                        f"{path}, row {number:,} has {len(values)} columns and the header has {len(names)}. Is a quote missing?"
-                    )
-                yield number, dict(zip(names, values, strict=True))
-        except csv.Error as error:
-            raise InputError(f"{path} is not a readable table, near line {reader.line_num:,}: {error}") from None
-
-
-def _json_rows(path: Path, codec: str) -> Iterator[tuple[int, Row]]:
-    with open_binary(path) as file, io.TextIOWrapper(file, encoding=codec) as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise InputError(
-                    f"{path}, line {number:,} is not JSON: {error}. One object a line is wanted."
-                ) from None
-            if not isinstance(row, dict):
-                raise InputError(f'{path}, line {number:,} is no JSON object, such as {{"text": "..."}}.')
-            yield number, row
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[int, Row]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            number = 0
-            for batch in file.iter_batches(batch_size=4096, columns=_flat(file.schema_arrow)):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
-            if not number and names:
-                raise InputError(f"{path} has no rows.")
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{path} is not a readable Parquet file: {error}") from None
-
-
-def _flat(schema: Any) -> list[str]:
-    """Columns that can hold texts, labels or splits; nested ones are left out."""
-    return [field.name for field in schema if not str(field.type).startswith(("list", "struct", "map", "large_list"))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,11 +14,13 @@ from tokenizers import Tokenizer
 
 from kptk.data import Source
 from kptk.errors import InputError, UsageError
+from kptk.training.pieces import Pieces
 from kptk.training.prepared import Prepared
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.tokens import TokenFacts
 from kptk.types import Tensor
 from kptk_text.pairs import Pairs
+from kptk_text.places import places
 from kptk_text.token_store import TokenStore, batches_of_texts
 from kptk_text.tokeniser import KINDS, facts_of, load_tokeniser, train_tokeniser
 from kptk_text.windows import Sentences, Windows
@@ -129,6 +132,20 @@ class TextTokens(Preprocessor):
         """
         kept = [int(number) for number in np.ravel(ids) if number]
         return str(self.tokeniser.decode(kept, skip_special_tokens=False))
+
+    def pieces(self, texts: Sequence[str] | Sequence[Sequence[str]]) -> list[Pieces]:
+        """Cut texts, or lists of words, into pieces with their places, see `kptk.training.pieces`.
+
+        Args:
+            texts: texts; or lists of words, of which each gets one piece at least, ``[UNK]`` if it has none.
+        """
+        words = bool(len(texts)) and not isinstance(texts[0], str)
+        codes = self.tokeniser.encode_batch(
+            list(map(list, texts)) if words else list(texts), is_pretokenized=words, add_special_tokens=False
+        )
+        return [
+            places(code, text, self.tokeniser.token_to_id("[UNK]")) for code, text in zip(codes, texts, strict=True)
+        ]
 
     # What rows become --------------------------------------------------------------------------------------------------
 

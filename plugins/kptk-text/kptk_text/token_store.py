@@ -27,7 +27,8 @@ def batches_of_texts(source: Source, step: int = 1) -> Iterator[list[str]]:
     """
     for start in range(0, len(source), READ_AT_ONCE * step):
         rows = np.arange(start, min(start + READ_AT_ONCE * step, len(source)), step)
-        yield [str(text) for text in source.read(rows)]
+        # A row of several texts (words, a question and its text) is read as them, one after the other.
+        yield [" ".join(map(str, row)) if isinstance(row, (tuple, list)) else str(row) for row in source.read(rows)]
 
 
 class TokenStore:

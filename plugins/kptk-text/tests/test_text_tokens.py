@@ -240,3 +240,23 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path) -> None:
     tracemalloc.stop()
     assert len(windows.store.tokens) > 900_000
     assert kept < 700_000  # 24 bytes a text and no token
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "bpe"])
+def test_pieces_say_where_they_are(kind) -> None:
+    """Whatever the tokeniser does to a text, the places are those of the text as it is written."""
+    layer = fitted(tokenizer=kind, vocabulary=400)
+    text = f"  The  {'Café' if kind == 'wordpiece' else 'Cafe'} by the river\twas COLD."  # a byte of a letter has its place, too
+    (found,) = layer.pieces([text])
+    assert "".join(text[a:b] for a, b in zip(found.starts, found.ends, strict=True)) == "".join(text.split())
+    assert not any(text[a].isspace() for a, b in zip(found.starts, found.ends, strict=True) if a < b)
+    assert (found.words == 0).all()
+    words = ["The", "streets", "\x01", "cold."]
+    (found,) = layer.pieces([words])
+    assert sorted(set(found.words.tolist())) == [0, 1, 2, 3] and (np.diff(found.words) >= 0).all()
+    for number, word in enumerate(words):
+        mine = found.words == number
+        assert (
+            number == 2 or "".join(word[a:b] for a, b in zip(found.starts[mine], found.ends[mine], strict=True)) == word
+        )
+    assert layer.pieces([]) == []

@@ -1,0 +1,1 @@
+"""Tasks for texts, with the readers of their examples."""
