@@ -1,82 +1,8 @@
-"""One image file to one array of bytes, whatever its mode, size and orientation."""
+"""One image file to one array of bytes: the core's, since other plugins read images too."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
-GREY_MODES = frozenset({"1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I"})
-MOST_PIXELS = 100_000_000
-"""More than a camera makes: a larger header is taken for a decompression bomb."""
-
-Pixels = NDArray[np.uint8]
-
-
-class Unreadable(Exception):
-    """A file that is not a usable image; the message says why."""
-
-
-def open_image(path: Path) -> Image.Image:
-    """Open and decode a file.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The upright image with all its pixels loaded.
-
-    Raises:
-        Unreadable: if it is not an image, is cut off, or has pixels that cannot be bytes.
-    """
-    try:
-        with path.open("rb") as file, Image.open(file) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise Unreadable(f"too large: {image.width} x {image.height} pixels")
-            if image.mode == "F":
-                raise Unreadable("32-bit float pixels have no known range")
-            image.load()
-            return ImageOps.exif_transpose(image)
-    except Unreadable:
-        raise
-    except Image.UnidentifiedImageError:
-        raise Unreadable("not an image") from None
-    except Exception as error:  # Pillow's decoders raise many kinds on damaged files
-        raise Unreadable(str(error) or type(error).__name__) from None
-
-
-def to_array(image: Image.Image, channels: int, height: int, width: int) -> Pixels:
-    """Convert to bytes of a given shape.
-
-    Transparent pixels are laid over white; 16-bit grey becomes 8-bit; the image is scaled to cover the target and the
-    middle is cut out, so nothing is stretched.
-
-    Args:
-        image: a decoded image.
-        channels: 1 or 3.
-        height: pixels wanted.
-        width: pixels wanted.
-
-    Returns:
-        Shape ``(height, width, channels)``.
-    """
-    image = _eight_bit(image)
-    if image.mode in ("RGBA", "LA", "La", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    image = image.convert("L" if channels == 1 else "RGB")
-    if image.size != (width, height):
-        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image, dtype=np.uint8)
-    return pixels[..., None] if channels == 1 else pixels
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Pillow's own conversion of 16-bit grey cuts off everything above 255."""
-    if not image.mode.startswith("I"):
-        return image
-    pixels = np.asarray(image)
-    return Image.fromarray((np.clip(pixels, 0, 65535) // 257).astype(np.uint8))
+from kptk.training.decode import GREY_MODES as GREY_MODES
+from kptk.training.decode import SUFFIXES as SUFFIXES
+from kptk.training.decode import Pixels as Pixels
+from kptk.training.decode import Unreadable as Unreadable
+from kptk.training.decode import open_image as open_image
+from kptk.training.decode import to_array as to_array
