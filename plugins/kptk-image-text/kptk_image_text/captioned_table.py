@@ -60,7 +60,12 @@ def captioned_table(
         found = [_cell(row, column) for column in (image, text)]
         if "" in found:
             missing = ("image", "caption")[found.index("")]
-            bad.append(BadInput(f"{path}, row {number:,}", f"it has no {missing}: column '{(image, text)[found.index('')]}' is empty"))
+            bad.append(
+                BadInput(
+                    f"{path}, row {number:,}",
+                    f"it has no {missing}: column '{(image, text)[found.index('')]}' is empty",
+                )
+            )
             continue
         files.append(table.parent / found[0])
         captions.append(found[1])

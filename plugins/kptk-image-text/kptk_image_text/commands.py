@@ -34,7 +34,9 @@ def _said(options: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-_OPTION = click.option("-o", "--option", "options", multiple=True, metavar="NAME=VALUE", help="Option of the reader of --data.")
+_OPTION = click.option(
+    "-o", "--option", "options", multiple=True, metavar="NAME=VALUE", help="Option of the reader of --data."
+)
 _LIMIT = click.option("--limit", default=0, type=click.IntRange(0), help="Rows at most, drawn at random; 0 for all.")
 _SEED = click.option("--seed", default=0, show_default=True, help="Of that draw, and of the intervals.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -43,7 +45,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.command("zero-shot")
 @click.argument("run")
 @click.option("--data", metavar="PATH|NAME", required=True, help="Labelled images; its test part if it has one.")
-@click.option("--template", "templates", multiple=True, help="Sentence with {} for the class; repeatable. By default {}.")
+@click.option(
+    "--template", "templates", multiple=True, help="Sentence with {} for the class; repeatable. By default {}."
+)
 @click.option("--classes", default="", help="Other names for the classes, in their order, between commas.")
 @_OPTION
 @_LIMIT
@@ -99,17 +103,23 @@ def zero_shot(
         print_json(figures)
         return
     click.echo(f"{figures['data']} ({part}), {figures['rows']:,} rows, no label seen")
-    click.echo(f"First class right: {figures['top1']:.1%}  (chance {figures['chance_top1']:.1%}, always the commonest "
-               f"{figures['commonest_class']:.1%}; mean of the classes {figures['mean_class_top1']:.1%})")
+    click.echo(
+        f"First class right: {figures['top1']:.1%}  (chance {figures['chance_top1']:.1%}, always the commonest "
+        f"{figures['commonest_class']:.1%}; mean of the classes {figures['mean_class_top1']:.1%})"
+    )
     if "top5" in figures:
         click.echo(f"Among the first five: {figures['top5']:.1%}  (chance {figures['chance_top5']:.1%})")
     if figures["unknown_tokens"]:
-        click.echo(f"Note: {figures['unknown_tokens']:.1%} of the tokens of these sentences are not in the run's vocabulary.")
+        click.echo(
+            f"Note: {figures['unknown_tokens']:.1%} of the tokens of these sentences are not in the run's vocabulary."
+        )
 
 
 @click.command("retrieve")
 @click.argument("run")
-@click.option("--data", metavar="PATH|NAME", default="", help="Images with captions; by default the run's own test part.")
+@click.option(
+    "--data", metavar="PATH|NAME", default="", help="Images with captions; by default the run's own test part."
+)
 @_OPTION
 @_LIMIT
 @_SEED

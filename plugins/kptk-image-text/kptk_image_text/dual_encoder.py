@@ -60,7 +60,9 @@ def dual_encoder(
         )
     own = part_options("backbone", image, image_options, "image_options")
     pictures = _named(backbone(image, shape, **own), IMAGE, image)
-    own = told("backbone", text, part_options("backbone", text, text_options, "text_options"), {"vocabulary": vocabulary})
+    own = told(
+        "backbone", text, part_options("backbone", text, text_options, "text_options"), {"vocabulary": vocabulary}
+    )
     texts = _named(backbone(text, (length,), **own), TEXT, text)
     pairs = keras.Input((input_shape[0],), name="pairs")
     pixels, ids = split(pairs, shape)

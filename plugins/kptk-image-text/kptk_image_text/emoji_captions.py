@@ -56,9 +56,7 @@ def emoji_captions(*, caption: str = "name", language: str = "en") -> Pairs:
     assert held is not None
     with (resources.files("kptk_image_text") / "data" / FILE).open("rb") as file, lzma.open(file) as lines:
         rows = list(csv.DictReader(io.TextIOWrapper(lines, encoding="utf-8")))
-    texts = {
-        split: [_text(row, caption, language) for row in rows if row["split"] == split] for split in WRITTEN_FOR
-    }
+    texts = {split: [_text(row, caption, language) for row in rows if row["split"] == split] for split in WRITTEN_FOR}
     test = _part(held, "emoji_captions test part", texts["test"], WRITTEN_FOR["test"], None)
     return _part(source, "emoji_captions", texts["train"], WRITTEN_FOR["train"], test)
 

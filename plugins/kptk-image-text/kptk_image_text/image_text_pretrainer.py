@@ -40,7 +40,13 @@ class ImageTextPretrainer(Pretrainer, abc.ABC):
     """Features of texts that are means of token vectors have much in common."""
 
     def __init__(
-        self, backbone: keras.Model, views: Preprocessor | None = None, *, projection_dim: int, owner: str, **kwargs: Any
+        self,
+        backbone: keras.Model,
+        views: Preprocessor | None = None,
+        *,
+        projection_dim: int,
+        owner: str,
+        **kwargs: Any,
     ) -> None:
         towers = find_towers(backbone, owner)
         super().__init__(backbone, views, **kwargs)

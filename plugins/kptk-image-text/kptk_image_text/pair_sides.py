@@ -63,7 +63,9 @@ def open_pairs(data: str, options: str = "") -> Pairs:
     names = [word.partition("=")[0].strip() for word in options.split(",") if word.strip()]
     offer, _ = locate(plugins, data, KIND, given=names)
     if offer.spec.inputs != KIND:
-        raise UsageError(f"data {offer.id} holds {offer.spec.inputs}, not images with captions. See: kptk list datasets")
+        raise UsageError(
+            f"data {offer.id} holds {offer.spec.inputs}, not images with captions. See: kptk list datasets"
+        )
     found = open_named(plugins, data, KIND, **part_options("dataset", offer.id, options, "options"))
     assert isinstance(found, Pairs)
     return found

@@ -28,7 +28,10 @@ def parts_of_run(model: Any, config: RunConfig, source: Source) -> Mapping[str, 
     if not isinstance(views, ImageTextViews):
         return {}
     found = {}
-    for side, layer, network in (("image", views.image_layer, model.towers.image), ("text", views.text_layer, model.towers.text)):
+    for side, layer, network in (
+        ("image", views.image_layer, model.towers.image),
+        ("text", views.text_layer, model.towers.text),
+    ):
         names = {"preprocessor": config.preprocessor.values[side] if config.preprocessor else getattr(views, side)}
         own = part_options("preprocessor", names["preprocessor"], getattr(views, f"{side}_options"), f"{side}_options")
         facts = {"length": views.length, "vocabulary": views.vocabulary, "examples": "texts"} if side == "text" else {}

@@ -16,7 +16,6 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
     """Offer CLIP, SigLIP as a variant of it, and image-text matching."""
     yield ObjectiveSpec(
         name="clip",
-        aliases=("siglip",),
         target="kptk_image_text.clip:Clip",
         summary="Images and captions find each other in the batch (CLIP, SigLIP).",
         options=(
@@ -28,7 +27,9 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
                 help="Softmax over the batch, or a sigmoid for each pair.",
             ),
             _DIM,
-            Option(name="scale", default=0.0, low=0.0, high=100.0, help="First factor of the cosines; 0: 14.3, siglip 10."),
+            Option(
+                name="scale", default=0.0, low=0.0, high=100.0, help="First factor of the cosines; 0: 14.3, siglip 10."
+            ),
             Option(
                 name="same_captions",
                 type=str,
@@ -59,7 +60,9 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
                 choices=("hard", "uniform"),
                 help="Draw false partners by similarity, or evenly.",
             ),
-            Option(name="contrast", default=1.0, low=0.0, help="Weight of CLIP's loss beside it; 0 for matching alone."),
+            Option(
+                name="contrast", default=1.0, low=0.0, help="Weight of CLIP's loss beside it; 0 for matching alone."
+            ),
         ),
         inputs=(KIND,),
         min_batch=2,
@@ -79,12 +82,16 @@ def kptk_backbones() -> Iterator[BackboneSpec]:
         target="kptk_image_text.dual_encoder:dual_encoder",
         summary="Any image backbone and any text backbone by name, side by side.",
         options=(
-            Option(name="image", type=str, default="example_cnn", help="Backbone of the images; see: kptk list backbones"),
-            Option(name="image_options", type=str, default="", help="Its options: width=16,stem=small"),
+            Option(
+                name="image", type=str, default="example_cnn", help="Backbone of the images; see: kptk list backbones."
+            ),
+            Option(name="image_options", type=str, default="", help="Its options: width=16,stem=small."),
             Option(name="text", type=str, default="bert", help="Backbone of the texts."),
-            Option(name="text_options", type=str, default="", help="Its options: layers=2,width=64"),
+            Option(name="text_options", type=str, default="", help="Its options: layers=2,width=64."),
             Option(name="image_shape", type=str, default="", help="48x48x3; empty: what the preprocessor makes."),
-            Option(name="length", type=int, default=0, low=0, help="Tokens of a caption; 0: what the preprocessor makes."),
+            Option(
+                name="length", type=int, default=0, low=0, help="Tokens of a caption; 0: what the preprocessor makes."
+            ),
             Option(name="vocabulary", type=int, default=0, low=0, help="Tokens; 0: what the preprocessor learned."),
         ),
         references=(CLIP,),
@@ -102,9 +109,9 @@ def kptk_preprocessors() -> Iterator[PreprocessorSpec]:
         summary="Views of the image and tokens of the caption, each by name.",
         options=(
             Option(name="image", type=str, default="image_views", help="Preprocessor of the images."),
-            Option(name="image_options", type=str, default="", help="Its options: crop=0.5,flip=0"),
+            Option(name="image_options", type=str, default="", help="Its options: crop=0.5,flip=0."),
             Option(name="text", type=str, default="text_tokens", help="Preprocessor of the captions."),
-            Option(name="text_options", type=str, default="", help="Its options: tokenizer=bpe,lowercase=false"),
+            Option(name="text_options", type=str, default="", help="Its options: tokenizer=bpe,lowercase=false."),
             Option(name="length", type=int, default=16, low=8, high=4096, help="Tokens of a caption."),
             Option(name="vocabulary", type=int, default=4000, low=10, help="Tokens at most."),
         ),
@@ -136,7 +143,7 @@ _PICTURES = (
 )
 _PAIRS = (
     Option(name="pairs", type=str, default="emoji_captions", help="A path or data set of images with captions."),
-    Option(name="options", type=str, default="", help="Options of its reader: image=file,text=caption"),
+    Option(name="options", type=str, default="", help="Options of its reader: image=file,text=caption."),
 )
 _PACKED = tuple(kind + packed for kind in (".csv", ".tsv", ".jsonl", ".ndjson") for packed in ("", ".gz", ".xz"))
 

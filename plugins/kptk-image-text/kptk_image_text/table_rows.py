@@ -14,7 +14,10 @@ from typing import Any
 
 from kptk.errors import InputError
 
-SUFFIXES = (*(kind + packed for kind in (".csv", ".tsv", ".jsonl", ".ndjson") for packed in ("", ".gz", ".xz")), ".parquet")
+SUFFIXES = (
+    *(kind + packed for kind in (".csv", ".tsv", ".jsonl", ".ndjson") for packed in ("", ".gz", ".xz")),
+    ".parquet",
+)
 LONGEST_FIELD = 64_000_000
 _OPENERS: Mapping[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 _BROKEN = (OSError, EOFError, lzma.LZMAError, zlib.error, csv.Error)
@@ -44,7 +47,9 @@ def table_rows(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, Row]]
             else:
                 yield from _csv(path, lines, "\t" if kind.endswith(".tsv") else ",")
     except LookupError:
-        raise InputError(f"`encoding` must be the name of an encoding, such as latin-1. Received: {encoding!r}.") from None
+        raise InputError(
+            f"`encoding` must be the name of an encoding, such as latin-1. Received: {encoding!r}."
+        ) from None
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path} is not {encoding}: byte 0x{error.object[error.start]:02x} does not belong there. Say which encoding it "

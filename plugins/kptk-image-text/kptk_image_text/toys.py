@@ -30,9 +30,7 @@ def raw_rows(count: int, seed: int) -> Source:
     """
     images, labels = toy_inputs("image", count, seed)
     rng = np.random.default_rng([seed, 5])
-    captions = [
-        f"a {WORDS[label]} {rng.choice(PLACES)} {rng.choice(PLACES)} {rng.choice(PLACES)}" for label in labels
-    ]
+    captions = [f"a {WORDS[label]} {rng.choice(PLACES)} {rng.choice(PLACES)} {rng.choice(PLACES)}" for label in labels]
     return ArraySource(pair_rows(images, captions), labels, inputs=KIND, name="toy pairs")
 
 

@@ -26,8 +26,8 @@ from kptk.types import Tensor
 from kptk_image_text.image_text_pretrainer import ImageTextPretrainer
 from kptk_image_text.image_text_views import ImageTextViews
 from kptk_image_text.itm import ImageTextMatching
-from kptk_image_text.pairs import Pairs
 from kptk_image_text.pair_sides import open_pairs
+from kptk_image_text.pairs import Pairs
 
 BATCH = 64
 
@@ -153,7 +153,7 @@ class TrainedPairModel:
         held = pairs.holdout()
         if own and held is None:
             raise InputError(
-                f"{pairs.describe()}: the run was trained on all of it, and there is no test part. Give pairs that it did not see: "
+                f"{pairs.describe()}: the run was trained on all of it, and has no test part. Give pairs that it did not see: "
                 "--data PATH"
             )
         chosen = held if isinstance(held, Pairs) else pairs

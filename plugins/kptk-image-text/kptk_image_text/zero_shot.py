@@ -31,7 +31,9 @@ def prompts(classes: Sequence[str], templates: Sequence[str]) -> list[list[str]]
         [['a picture of a red fox'], ['a picture of a owl']]
     """
     if len(classes) < 2:
-        raise UsageError(f"zero-shot classification needs at least two classes. Received: {', '.join(classes) or 'none'}.")
+        raise UsageError(
+            f"zero-shot classification needs at least two classes. Received: {', '.join(classes) or 'none'}."
+        )
     for template in templates:
         if "{}" not in template:
             raise UsageError(f"--template must have {{}} where the name of the class goes. Received: {template!r}.")
