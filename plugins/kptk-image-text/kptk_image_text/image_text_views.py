@@ -230,8 +230,8 @@ class ImageTextViews(Preprocessor):
         wanted = self.prepared_shape(())
         if str(inputs.dtype) != "uint8" or tuple(inputs.shape[1:]) != wanted:
             raise InputError(
-                f"x must hold pairs (kptk_image_text.pair.pair_rows), or bytes of shape {('rows', *wanted)} as `prepare` makes them. "
-                f"Received: {inputs.dtype} of shape {tuple(inputs.shape)}."
+                f"x must hold pairs (kptk_image_text.pair.pair_rows), or bytes of shape {('rows', *wanted)} as `prepare` makes "
+                f"them. Received: {inputs.dtype} of shape {tuple(inputs.shape)}."
             )
 
     def call(self, inputs: Tensor) -> tuple[Tensor, ...]:
