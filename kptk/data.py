@@ -88,6 +88,17 @@ class Source(abc.ABC):
         """The part that is kept for tests by the data set itself, if it has one."""
         return None
 
+    def at_epoch(self, epoch: int) -> Source:
+        """The rows as pre-training reads them in an epoch: the same in each, unless the data draws some of them anew.
+
+        They must be a function of the epoch and the row number alone, so that an interrupted run ends as it would have.
+
+        Args:
+            epoch: counted from 0.
+        """
+        del epoch
+        return self
+
 
 class ArraySource(Source):
     """Rows that are in memory.
@@ -205,6 +216,11 @@ class Subset(Source):
     def holdout(self) -> Source | None:
         """The whole's test part."""
         return self.whole.holdout()
+
+    def at_epoch(self, epoch: int) -> Source:
+        """The same rows of the whole as it is in that epoch."""
+        whole = self.whole.at_epoch(epoch)
+        return self if whole is self.whole else Subset(whole, self.rows, self.note)
 
 
 def limited(source: Source, limit: int, seed: int) -> Source:
