@@ -2,9 +2,9 @@
 
     python benchmarks/image_text/retrieval.py --seeds 3
 
-Each arm is the recipe `image_text` with its own options, on the training part; every figure is on the test part, which chooses nothing.
-`neighbours` needs no network: an image is described by the names of the five training images nearest to it in pixels. A finished
-arm and seed is a line of results.jsonl beside this script and is not run again; `--table` prints what is there.
+Each arm is the recipe `image_text` with its own options, on the training part; every figure is on the test part, which chooses
+nothing. `neighbours` needs no network: an image is described by the names of the five training images nearest to it in pixels.
+A finished arm and seed is a line of results.jsonl beside this script and is not run again; `--table` prints what is there.
 """
 
 from __future__ import annotations
@@ -117,7 +117,8 @@ def table() -> None:
     for control in ("random", "raw"):
         probes = [spread([row["probes"][f"{control} {name}"] for row in with_probes]) for name in ("knn", "linear")]
         print(f"| {control} encoder of images | {len(with_probes)} | | | | | | | {' | '.join(probes)} | |")
-    print(f"| chance | | {' | '.join(f'{100 * rows[0]['chance'][key]:.1f}' for key in keys)} | | | |")
+    chances = [f"{100 * rows[0]['chance'][key]:.1f}" for key in keys]
+    print(f"| chance | | {' | '.join(chances)} | | | |")
 
 
 def spread(values: list[float]) -> str:
