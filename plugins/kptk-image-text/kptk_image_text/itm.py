@@ -9,7 +9,6 @@ import keras
 from keras import ops
 
 from kptk.training.preprocessor import Preprocessor
-from kptk.training.pretrainer import mlp
 from kptk.types import Tensor
 from kptk_image_text.clip import STARTS
 from kptk_image_text.image_text_pretrainer import ImageTextPretrainer, refuse_choice
@@ -77,7 +76,7 @@ class ImageTextMatching(ImageTextPretrainer):
         self.hidden_dim = hidden_dim
         self.negatives = negatives
         self.contrast = contrast
-        self.fusion = mlp((hidden_dim, 2), 4 * projection_dim, batch_norm=False, name="fusion")
+        self.fusion = _fusion(4 * projection_dim, hidden_dim)
         self.learned_scale = LearnedScale(STARTS["clip"], name="learned_scale") if contrast else None
         self.seed_generator = keras.random.SeedGenerator()
         self.accuracy = keras.metrics.Mean(name="matching_accuracy")
@@ -144,3 +143,14 @@ class ImageTextMatching(ImageTextPretrainer):
         """Return every argument."""
         own = {"hidden_dim": self.hidden_dim, "negatives": self.negatives, "contrast": self.contrast}
         return {**super().get_config(), **own}
+
+
+def _fusion(inputs: int, hidden: int) -> keras.Sequential:
+    """A perceptron whose first answers are near "as likely as not": a confident wrong start is unlearned slowly."""
+    last = keras.initializers.TruncatedNormal(stddev=0.02)
+    layers = [
+        keras.Input((inputs,)),
+        keras.layers.Dense(hidden, activation="gelu"),
+        keras.layers.Dense(2, kernel_initializer=last),
+    ]
+    return keras.Sequential(layers, name="fusion")

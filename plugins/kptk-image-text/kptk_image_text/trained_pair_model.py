@@ -47,7 +47,8 @@ class TrainedPairModel:
         self.plugins = plugins or Plugins()
         self.folder = RunFolder.open(run)
         _ = self.folder.backbone
-        model = load_model(self.folder.path / runfolder.PRETRAINER, self.plugins, compile=False)
+        file = self.folder.path / runfolder.PRETRAINER
+        model = load_model(file, self.plugins, compile=False) if file.exists() else None
         if not isinstance(model, ImageTextPretrainer) or not isinstance(model.views, ImageTextViews):
             raise InputError(
                 f"{run} was not trained on images with captions. Make such a run: kptk train --plugin image_text"
@@ -56,7 +57,7 @@ class TrainedPairModel:
             raise InputError(f"weights of {run} are not finite; the run diverged, so there is nothing to judge.")
         self.model = model
         self.views = model.views
-        self._sides = {side: _Side(model, side) for side in ("image", "text")}
+        self._sides = {side: Side(model, side) for side in ("image", "text")}
 
     @property
     def config(self) -> RunConfig:
@@ -170,16 +171,22 @@ def _unknown(views: ImageTextViews) -> int:
     return next((n for n in facts.specials if n not in (0, facts.mask, facts.start, facts.end)), -1)
 
 
-class _Side(keras.Model):
-    """One side of the model: raw pictures, or token numbers, to unit vectors."""
+class Side(keras.Model):
+    """One side of the model: raw pictures, or token numbers, to unit vectors.
+
+    Args:
+        model: the trained objective.
+        side: ``"image"`` or ``"text"``.
+    """
 
     def __init__(self, model: ImageTextPretrainer, side: str) -> None:
-        super().__init__()
+        super().__init__(name=f"{side}_side")
         self.model = model
         self.side = side
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:
+        """Unit vectors, shape ``(batch, dim)``."""
         if self.side == "text":
             return self.model.text_embeddings(inputs)
         return self.model.image_embeddings(self.model.views.image_layer.plain(inputs))

@@ -69,8 +69,9 @@ def test_clip_equals_the_formula_in_value_and_gradient() -> None:
 
 
 def test_gradient_of_the_scale_equals_the_formula() -> None:
-    image, text = (array.astype("float32") for array in pairs(5, seed=1))
-    _, (gradient,) = value_and_gradients(lambda s: clip_loss(image, text, s), np.array(2.0))
+    image, text = pairs(5, seed=1)
+    tensors = [keras.ops.convert_to_tensor(array.astype("float32")) for array in (image, text)]
+    _, (gradient,) = value_and_gradients(lambda s: clip_loss(*tensors, s), np.array(2.0))
     wanted = (clip_reference(image, text, 2.001) - clip_reference(image, text, 1.999)) / 0.002
     assert float(gradient) == pytest.approx(wanted, rel=1e-3)
 

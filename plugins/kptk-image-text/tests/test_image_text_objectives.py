@@ -66,13 +66,14 @@ def test_scale_starts_at_the_papers_and_never_passes_a_hundred() -> None:
     rows = toys.inputs(16, 0)[0]
     for options, start in (({}, 1 / 0.07), ({"loss": "siglip"}, 10.0), ({"scale": 3.0}, 3.0)):
         assert float(numpy(built(**options).learned_scale.factor())) == pytest.approx(start, rel=1e-5)
-    model = built(scale=99.0)
-    model.compile(optimizer=keras.optimizers.Adam(0.5))
-    model.fit(rows, batch_size=16, epochs=6, verbose=0)
-    assert float(numpy(model.learned_scale.factor())) <= 100.001
+    model = built()
+    model.learned_scale.logarithm.assign(math.log(500.0))
+    model.compile(optimizer=keras.optimizers.SGD(0.0))
+    model.fit(rows, batch_size=16, epochs=1, verbose=0)
+    assert float(numpy(model.learned_scale.factor())) == pytest.approx(100.0, rel=1e-5)
     moved = built(scale=1.0)
-    moved.compile(optimizer=keras.optimizers.Adam(0.05))
-    history = moved.fit(rows, batch_size=16, epochs=6, verbose=0).history
+    moved.compile(optimizer=keras.optimizers.Adam(0.01))
+    history = moved.fit(rows, batch_size=16, epochs=15, verbose=0).history
     assert history["scale"][-1] > 1.01 and history["batch_recall"][-1] > history["batch_recall"][0]
 
 
@@ -111,10 +112,11 @@ def test_negatives_are_drawn_by_similarity_and_never_right_ones() -> None:
 
 def test_matching_learns_what_belongs_together_alone_and_beside_clip() -> None:
     rows = toys.inputs(64, 0)[0]
-    for contrast in (0.0, 1.0):
-        model = built(ImageTextMatching, contrast=contrast, projection_dim=16)
-        model.compile(optimizer=keras.optimizers.Adam(3e-3))
-        history = model.fit(rows, batch_size=32, epochs=30, verbose=0).history
+    # Captions of a class differ by chance words alone, so hard negatives could only be learned by heart.
+    for contrast, epochs, rate in ((0.0, 60, 1e-3), (1.0, 20, 3e-3)):
+        model = built(ImageTextMatching, contrast=contrast, projection_dim=16, negatives="uniform")
+        model.compile(optimizer=keras.optimizers.Adam(rate))
+        history = model.fit(rows, batch_size=32, epochs=epochs, verbose=0).history
         assert history["loss"][-1] < 0.9 * model.chance_loss(32)
         assert history["matching_accuracy"][-1] > 0.7
     image = model.image_embeddings(model.towers.split(model.views.plain(rows))[0])

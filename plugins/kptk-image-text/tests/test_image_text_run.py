@@ -64,10 +64,9 @@ def test_the_encoder_of_images_is_a_run_of_its_own(run) -> None:
     result = kptk.evaluate(run / "image", "emoji48", protocols=("knn",), limit=200)
     assert [score.encoder for score in result.scores] == ["run", "random", "raw"]
     assert result.overlap.pretraining == 96 and not result.overlap.test
-    tuned = kptk.finetune(
-        str(run / "image"), "classification", "emoji48", out=run.parent / "tuned", epochs=1, options={"data.limit": 64}
-    )
-    assert (run.parent / "tuned" / "model.keras").exists() and tuned
+    tuned = ("--task", "classification", "--data", "emoji48", "--epochs", 1, "-o", "data.limit=64")
+    said("finetune", run / "image", *tuned, "--out", run.parent / "tuned", "--quiet")
+    assert (run.parent / "tuned" / "model.keras").exists()
     whole = kptk.load_model(run / "pretrainer.keras")
     alone = kptk.load_model(run / "image" / "backbone.keras")
     pictures = np.random.default_rng(0).random((2, 48, 48, 3)).astype("float32")

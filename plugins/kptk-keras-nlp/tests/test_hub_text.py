@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 keras_nlp = pytest.importorskip("keras_nlp", reason="the environments of JAX and PyTorch leave the heavy plugins out")
 
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.backends
 keras = backend.import_keras()
 
 import kptk
+from kptk.cli.main import cli
 from kptk.training.tokens import stages
 from kptk_keras_nlp.hub_text import REFUSED_TEXT, text_families
 from kptk_keras_nlp.text_architectures import TEXT_ARCHITECTURES
@@ -150,14 +152,10 @@ def test_a_run_resumes_and_is_fine_tuned(tmp_path) -> None:
         "mlm", data="home_intents", backbone="albert", out=tmp_path / "run", epochs=1, batch_size=16, options=options
     )
     assert np.isfinite(result.summary["loss"])
-    kptk.finetune(
-        str(tmp_path / "run"),
-        "classification",
-        "home_intents",
-        out=tmp_path / "tuned",
-        epochs=1,
-        options={"data.limit": 64},
-    )
+    words = ["finetune", str(tmp_path / "run"), "--task", "classification", "--data", "home_intents", "--epochs", "1"]
+    words += ["-o", "data.limit=64", "--out", str(tmp_path / "tuned"), "--quiet"]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output + str(done.exception)
     assert (tmp_path / "tuned" / "model.keras").exists()
 
 
