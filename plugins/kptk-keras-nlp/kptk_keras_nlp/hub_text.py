@@ -19,18 +19,21 @@ REFUSED_TEXT = {
     "T5": "an encoder with a decoder that both read texts",
     "T5Gemma": "an encoder with a decoder that both read texts",
     "T5Gemma2": "an encoder with a decoder that both read texts",
-    "Blip2": "a network that reads images and texts",
+    "BLIP2": "a network that reads images and texts",
     "CLIP": "a network that reads images and texts",
     "MetaCLIP2": "a network that reads images and texts",
     "SigLIP": "a network that reads images and texts",
     "PaliGemma": "a network that reads images and texts",
-    "Parseq": "a network that reads images and texts",
+    "PARSeq": "a network that reads images and texts",
+    "Gemma3": "a network that reads images and texts",
+    "Gemma3n": "a network that reads images, sound and texts",
+    "Gemma4": "a network that reads images and texts",
+    "EdRec": "an encoder with a decoder that both read lists of items",
     "VideoPrism": "a network that reads videos and texts",
     "Whisper": "a network that reads sound",
     "Moonshine": "a network that reads sound",
     "XLNet": "a network that reads texts in every order by masks of its own",
     "RWKV7": "a recurrent network whose layers take more than vectors and a mask",
-    "ESM": "a network of proteins, with a mask made of the tokens within the layers",
 }
 """Classes that read texts and cannot be token backbones, and what they are."""
 
@@ -93,7 +96,7 @@ def text_network(
     sizes = {
         **dict.fromkeys(("vocabulary_size", "vocab_size"), vocabulary),
         "num_layers": layers,
-        **dict.fromkeys(("num_heads", "num_query_heads", "num_key_value_heads"), heads),
+        **dict.fromkeys(("num_heads", "num_query_heads", "num_key_value_heads", "num_attention_heads"), heads),
         **dict.fromkeys(("hidden_dim", "embedding_dim"), width),
         **dict.fromkeys(("head_size", "head_dim"), width // heads),
         "intermediate_dim": mlp_ratio * width,
@@ -102,8 +105,11 @@ def text_network(
     }
     known = inspect.signature(made.__init__).parameters  # type: ignore[misc]
     values = {key: value for key, value in sizes.items() if key in known}
-    values |= dict(extra or {}) | read_arguments(arguments)
     what = f"{family}Backbone of KerasHub for rows of {length} tokens"
+    given = read_arguments(arguments)
+    if unknown := sorted(set(given) - set(known)):  # Keras would take them for its own and forget them
+        raise errors.unknown_option(what, unknown[0], [key for key in known if key not in ("self", "kwargs")])
+    values |= dict(extra or {}) | given
     network = built(lambda: made(**values), what)
     return built(lambda: token_backbone(network, input_shape, pool=pool, name=name), what)
 

@@ -41,8 +41,9 @@ def token_backbone(network: Any, input_shape: tuple[int, ...], *, pool: str, nam
         raise UsageError(
             f"{type(network).__name__} of KerasHub cannot read texts alone: it takes {', '.join(sorted(inputs))}."
         )
-    first = _first_layer(network)
-    middle = first._inbound_nodes[0].arguments.args[0]
+    called = _first_layer(network)._inbound_nodes[0].arguments
+    middle = called.args[0] if called.args else called.kwargs["inputs"]
+    own_mask = called.kwargs.get("attention_mask")
     width = int(middle.shape[-1])
 
     tokens = keras.Input(input_shape, dtype="int32", name="tokens")
@@ -57,6 +58,9 @@ def token_backbone(network: Any, input_shape: tuple[int, ...], *, pool: str, nam
     if MASK in inputs:
         layers = keras.Model([middle, inputs[MASK]], sequence, name="layers")
         states = layers([vectors, ops.cast(mask, "int32")])
+    elif own_mask is not None:  # made of the token numbers within the network
+        layers = keras.Model([middle, own_mask], sequence, name="layers")
+        states = layers([vectors, mask])
     else:
         # A network that knows no padding still mixes it in; a mask keeps it out of what the layers read.
         layers = keras.Model(middle, sequence, name="layers")

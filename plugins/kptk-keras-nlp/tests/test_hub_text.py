@@ -192,7 +192,7 @@ def test_what_is_no_token_backbone_is_refused_with_the_reason(family) -> None:
         ({"vocabulary": 0}, "`vocabulary` must be the number of tokens"),
         ({"width": 15}, "`width` must be a multiple of `heads`"),
         ({"positions": 4}, "`positions` must be at least the length"),
-        ({"arguments": '{"depth": 3}'}, "BertBackbone of KerasHub for rows of 12 tokens cannot be built: TypeError"),
+        ({"arguments": '{"depth": 3}'}, "BertBackbone of KerasHub for rows of 12 tokens has no option 'depth'"),
         ({"input_shape": (3, 12)}, r"`input_shape` must be \(length,\) or \(2, length\)"),
     ],
 )
