@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -28,6 +27,7 @@ REFUSED_TEXT = {
     "Gemma3": "a network that reads images and texts",
     "Gemma3n": "a network that reads images, sound and texts",
     "Gemma4": "a network that reads images and texts",
+    "DebertaV3": "a network whose table of relative positions KerasHub 0.32 cannot load from a saved file",
     "EdRec": "an encoder with a decoder that both read lists of items",
     "VideoPrism": "a network that reads videos and texts",
     "Whisper": "a network that reads sound",
@@ -51,7 +51,6 @@ def text_network(
     dropout: float,
     pool: str,
     arguments: str = "{}",
-    extra: Mapping[str, Any] | None = None,
     name: str,
 ) -> keras.Model:
     """Build a class of KerasHub for rows of tokens, as a backbone of kptk.
@@ -68,7 +67,6 @@ def text_network(
         dropout: fraction dropped.
         pool: the features, as in `token_backbone`.
         arguments: more arguments of the class, as JSON text or the path of a ``.json`` file; they win.
-        extra: arguments that stand below those.
         name: name of the backbone.
 
     Returns:
@@ -109,7 +107,7 @@ def text_network(
     given = read_arguments(arguments)
     if unknown := sorted(set(given) - set(known)):  # Keras would take them for its own and forget them
         raise errors.unknown_option(what, unknown[0], [key for key in known if key not in ("self", "kwargs")])
-    values |= dict(extra or {}) | given
+    values |= given
     network = built(lambda: made(**values), what)
     return built(lambda: token_backbone(network, input_shape, pool=pool, name=name), what)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kptk.option import Option
 from kptk.spec import BackboneSpec
@@ -35,7 +34,6 @@ class TextArchitecture:
         summary: one line, as in a spec.
         family: class in `keras_hub.models`, without its ending.
         reference: address of the paper.
-        extra: arguments that kptk sets besides the size.
         vocabulary: when called: how many tokens; `kptk train` sets it to what the preprocessor learned.
         layers: when called: how many.
         heads: when called: attention heads; they must divide the width.
@@ -55,7 +53,6 @@ class TextArchitecture:
     summary: str
     family: str
     reference: str
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -90,7 +87,6 @@ class TextArchitecture:
             dropout=dropout,
             pool=pool,
             arguments=arguments,
-            extra=self.extra,
             name=self.name,
         )
 
@@ -138,13 +134,6 @@ xlm_roberta = TextArchitecture(
     family="XLMRoberta",
     reference="https://arxiv.org/abs/1911.02116",
 )
-deberta_v3 = TextArchitecture(
-    name="deberta_v3",
-    summary="DeBERTa-v3: attention of content and of relative position.",
-    family="DebertaV3",
-    reference="https://arxiv.org/abs/2111.09543",
-    extra={"bucket_size": 32},
-)
 hub_electra = TextArchitecture(
     name="hub_electra",
     summary="ELECTRA's discriminator: BERT with a narrow table.",
@@ -157,12 +146,6 @@ f_net = TextArchitecture(
     family="FNet",
     reference="https://arxiv.org/abs/2105.03824",
 )
-roformer_v2 = TextArchitecture(
-    name="roformer_v2",
-    summary="RoFormer v2: rotated instead of added positions.",
-    family="RoformerV2",
-    reference="https://arxiv.org/abs/2104.09864",
-)
 gpt2 = TextArchitecture(
     name="gpt2",
     summary="GPT-2, which reads from left to right.",
@@ -170,6 +153,4 @@ gpt2 = TextArchitecture(
     reference="https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf",
 )
 
-TEXT_ARCHITECTURES = (
-    *(hub_bert, albert, distil_bert, roberta, xlm_roberta, deberta_v3, hub_electra, f_net, roformer_v2, gpt2),
-)
+TEXT_ARCHITECTURES = (*(hub_bert, albert, distil_bert, roberta, xlm_roberta, hub_electra, f_net, gpt2),)

@@ -64,7 +64,7 @@ def test_stages_make_the_features_and_padding_changes_none(made, name) -> None:
 
 
 @pytest.mark.parametrize("segments", [False, True])
-@pytest.mark.parametrize("family", ["Bert", "Albert", "DebertaV3", "FNet", "GPT2"])
+@pytest.mark.parametrize("family", ["Bert", "Albert", "RoformerV2", "FNet", "GPT2"])
 def test_numbers_equal_the_networks_own(family, segments) -> None:
     """A network and what was made of it share their weights, so they must say the same."""
     keras.utils.set_random_seed(1)
@@ -76,7 +76,9 @@ def test_numbers_equal_the_networks_own(family, segments) -> None:
         "max_sequence_length": LENGTH,
     }
     sizes |= {} if family == "FNet" else {"num_heads": 2}
-    sizes |= {"embedding_dim": 8} if family == "Albert" else {}
+    sizes |= {"Albert": {"embedding_dim": 8}, "RoformerV2": {"head_size": 8}}.get(family, {})
+    if family == "RoformerV2":
+        del sizes["max_sequence_length"]
     own = getattr(keras_nlp.models, f"{family}Backbone")(**sizes)
     shape = (2, LENGTH) if segments else (LENGTH,)
     model = token_backbone(own, shape, pool="none", name="same")
@@ -109,7 +111,7 @@ def layer():
     return made, np.array(texts, dtype=object)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "gpt2"])
+@pytest.mark.parametrize("name", ["albert", "hub_electra", "f_net"])
 def test_masked_words_are_learned_and_reach_every_weight(layer, name) -> None:
     views, texts = layer
     keras.utils.set_random_seed(0)
@@ -118,8 +120,8 @@ def test_masked_words_are_learned_and_reach_every_weight(layer, name) -> None:
     model = kptk.objective("mlm", backbone=kptk.backbone(name, input_shape=(LENGTH,), **sizes, **extra), views=views)
     assert stages(model.backbone).table_width == (8 if extra else 16)
     before = [array(weight).copy() for weight in model.backbone.trainable_weights]
-    model.compile(optimizer=keras.optimizers.Adam(5e-3))
-    losses = model.fit(texts, batch_size=16, epochs=12, verbose=0).history["loss"]
+    model.compile(optimizer=keras.optimizers.Adam(1e-2), run_eagerly=True)  # no graph for a few steps
+    losses = model.fit(texts, batch_size=16, epochs=6, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     still = [
         weight.path
@@ -136,7 +138,7 @@ def test_other_objectives_take_them(layer) -> None:
     for objective, name in (("simcse", "roberta"), ("causal", "gpt2"), ("electra", "hub_electra")):
         backbone = kptk.backbone(name, input_shape=(LENGTH,), **sizes)
         model = kptk.objective(objective, backbone=backbone, views=views)
-        model.compile(optimizer=keras.optimizers.Adam(1e-3))
+        model.compile(optimizer=keras.optimizers.Adam(1e-3), run_eagerly=True)
         assert np.isfinite(model.fit(texts, batch_size=16, epochs=1, verbose=0).history["loss"]).all()
 
 
@@ -149,10 +151,10 @@ def test_a_run_resumes_and_is_fine_tuned(tmp_path) -> None:
         "data.limit": 64,
     }
     result = kptk.train(
-        "mlm", data="home_intents", backbone="albert", out=tmp_path / "run", epochs=1, batch_size=16, options=options
+        "mlm", data="movie_snippets", backbone="albert", out=tmp_path / "run", epochs=1, batch_size=16, options=options
     )
     assert np.isfinite(result.summary["loss"])
-    words = ["finetune", str(tmp_path / "run"), "--task", "classification", "--data", "home_intents", "--epochs", "1"]
+    words = ["finetune", str(tmp_path / "run"), "--task", "classification", "--data", "movie_snippets", "--epochs", "1"]
     words += ["-o", "data.limit=64", "--out", str(tmp_path / "tuned"), "--quiet"]
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output + str(done.exception)
