@@ -71,7 +71,8 @@ def captioned_folder(
 
 def _files(root: Path) -> tuple[set[Path], set[Path]]:
     """Pictures and captions; links to folders are not followed, so loops end."""
-    pictures, texts = set(), set()
+    pictures: set[Path] = set()
+    texts: set[Path] = set()
     for folder, subfolders, names in os.walk(root):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for name in names:

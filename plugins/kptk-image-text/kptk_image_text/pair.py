@@ -32,8 +32,9 @@ class Pair:
 
     def __eq__(self, other: object) -> bool:
         """Whether picture and caption are the same."""
-        same = isinstance(other, Pair) and self.caption == other.caption
-        return bool(same and np.array_equal(self.image, other.image))  # type: ignore[union-attr]
+        if not isinstance(other, Pair) or self.caption != other.caption:
+            return False
+        return bool(np.array_equal(self.image, other.image))
 
     def __hash__(self) -> int:
         return hash((self.caption, np.asarray(self.image).tobytes()))

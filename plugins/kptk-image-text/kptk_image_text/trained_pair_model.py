@@ -182,6 +182,8 @@ class Side(keras.Model):
     def __init__(self, model: ImageTextPretrainer, side: str) -> None:
         super().__init__(name=f"{side}_side")
         self.model = model
+        assert isinstance(model.views, ImageTextViews)
+        self.views = model.views
         self.side = side
         self.built = True
 
@@ -189,4 +191,4 @@ class Side(keras.Model):
         """Unit vectors, shape ``(batch, dim)``."""
         if self.side == "text":
             return self.model.text_embeddings(inputs)
-        return self.model.image_embeddings(self.model.views.image_layer.plain(inputs))
+        return self.model.image_embeddings(self.views.image_layer.plain(inputs))

@@ -101,7 +101,7 @@ def text_network(
         "max_sequence_length": positions or length,
         "dropout": dropout,
     }
-    known = inspect.signature(made.__init__).parameters  # type: ignore[misc]
+    known = inspect.signature(made.__init__).parameters
     values = {key: value for key, value in sizes.items() if key in known}
     what = f"{family}Backbone of KerasHub for rows of {length} tokens"
     given = read_arguments(arguments)
