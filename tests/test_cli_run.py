@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import pytest
 
+from kptk.testing.fresh import run_warm
+
 pytestmark = pytest.mark.backends
 
 QUICK = ("--epochs", "2", "--limit", "1024", "--batch-size", "128")
@@ -17,8 +19,7 @@ QUICK = ("--epochs", "2", "--limit", "1024", "--batch-size", "128")
 @pytest.fixture(scope="module")
 def kptk():
     def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "kptk", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
+        return run_warm("kptk", *arguments, **options)
 
     return run
 

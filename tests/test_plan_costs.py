@@ -41,7 +41,7 @@ def candidate(
         trained=flops // 50,
         flops=flops,
         views=2,
-        startup_seconds=10.0,
+        fixed_seconds=10.0,
         points=points,
     )
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from kptk.testing.fresh import run_warm
 
 pytestmark = pytest.mark.backends
 
@@ -33,9 +34,17 @@ main()
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def killer(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("killer")
+    (folder / "kptk_killer.py").write_text(KILLER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        yield
+
+
 def kptk(*arguments: str, kill_at: int = 0, how: int = signal.SIGKILL) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", KILLER, str(kill_at), str(int(how)), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return run_warm("kptk_killer", str(kill_at), str(int(how)), *arguments)
 
 
 # Both with 4 steps an epoch, 12 in all; dropout, random views and noise make the random state matter.

@@ -16,6 +16,7 @@ import lightly_worker  # its import makes torchvision work beside a CPU build of
 import torch
 from lightly.loss import BarlowTwinsLoss, DINOLoss, NegativeCosineSimilarity, NTXentLoss, VICRegLoss
 from lightly.models import modules
+from lightly.models.modules import heads
 from lightly.models.utils import deactivate_requires_grad, update_momentum
 from torch import nn
 
@@ -108,7 +109,7 @@ class BarlowTwins(Method):
 class VICReg(Method):
     def __init__(self, stem: str) -> None:
         super().__init__(stem)
-        self.projector = modules.VICRegProjectionHead(512, 2048, 2048, num_layers=2)
+        self.projector = heads.VICRegProjectionHead(512, 2048, 2048, num_layers=2)
         self.criterion = VICRegLoss()
 
     def forward(self, x0: torch.Tensor, x1: torch.Tensor) -> torch.Tensor:
@@ -119,7 +120,9 @@ class DINO(Method):
     def __init__(self, stem: str) -> None:
         super().__init__(stem)
         self.projector = modules.DINOProjectionHead(512, 512, 64, 2048)
-        self.slow, self.slow_projector = slow_copy(self.backbone), slow_copy(self.projector)
+        self.slow = slow_copy(self.backbone)
+        self.slow_projector = modules.DINOProjectionHead(512, 512, 64, 2048)  # its weight norm cannot be copied
+        deactivate_requires_grad(self.slow_projector)
         self.criterion = DINOLoss(output_dim=2048, warmup_teacher_temp_epochs=5)
 
     def forward(self, x0: torch.Tensor, x1: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -29,7 +30,7 @@ from drive import HERE, Worker, interleaved, machine, ratios, spread, table
 
 import kptk
 
-BATCH, STEPS, SHAPE = 128, 15, (28, 28, 1)
+BATCH, STEPS, SHAPE = 128, 40, (28, 28, 1)
 VIT = ("vit_tiny", {"patch": 7, "depth": 2, "width": 64, "heads": 4})
 CNN = ("example_cnn", {})
 OBJECTIVES: dict[str, tuple[tuple[str, dict[str, Any]], dict[str, Any]]] = {
@@ -137,7 +138,12 @@ def against_lightly(names: list[str], args: argparse.Namespace) -> None:
     common = ["--stem", args.stem, "--batch", str(BATCH), "--images", str(args.images)]
     rows = []
     for name in names:
-        theirs = [f"{args.peers}/bin/python", str(HERE / "lightly_objectives_worker.py"), name, *common]
+        theirs = [
+            str(Path(args.peers).absolute() / "bin/python"),
+            str(HERE / "lightly_objectives_worker.py"),
+            name,
+            *common,
+        ]
         ours = [sys.executable, str(HERE / "kptk_worker.py"), "train", *common]
         ours += ["--objective", name, "--options", json.dumps(PEERS[name])]
         workers = [Worker("lightly", theirs), Worker("kptk", ours)]
@@ -145,6 +151,7 @@ def against_lightly(names: list[str], args: argparse.Namespace) -> None:
         peer, own = ([answer["images"] / answer["seconds"] for answer in side] for side in answers)
         sizes = [f"{worker.facts['parameters']:,}" for worker in workers]
         rows.append([name, *sizes, spread(peer, 0), spread(own, 0), spread(ratios(own, peer))])
+        print(*rows[-1], flush=True)  # the table comes at the end, perhaps half an hour later
         for worker in workers:
             worker.close()
     title = f"training alone, ResNet-18 with the {args.stem} stem, {args.rounds} rounds of {args.images} images"

@@ -67,10 +67,13 @@ def tf_idf(texts: dict[bytes, str]):
     return arm
 
 
-def pretraining(objective: str, layer, corpus, steps: int):
+def pretraining(objective: str, layer, corpus, steps: int, masked: float):
+    """An objective's pre-training; those that hide tokens hide the share `masked`."""
+    share = {"rate": masked} if objective in ("mlm", "bert", "electra") else {}
+
     def pretrain(backbone, data) -> dict[str, float]:
         keras.utils.set_random_seed(data.seed)
-        model = kptk.objective(objective, backbone=backbone, views=layer)
+        model = kptk.objective(objective, backbone=backbone, views=layer, **share)
         model.compile(optimizer=make_optimizer(TRAIN, steps))
         rows = kptk.ArraySource(data.pool, inputs="text") if corpus is None else corpus
         begin = time.perf_counter()
@@ -98,6 +101,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--length", type=int, default=16)
     parser.add_argument("--vocabulary", type=int, default=2000)
+    parser.add_argument("--masked", type=float, default=0.4, help="share of the tokens that is hidden")
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--dropout", type=float, default=0.0, help="of the network, in every arm")
     options = parser.parse_args()
     texts, y = load(options.data)
     wiki = options.corpus == "wiki"
@@ -114,7 +121,13 @@ def main() -> None:
     x = layer.prepare(np.array(texts, dtype=object))
     setup = arms.Setup(
         build=lambda: kptk.backbone(
-            "bert", input_shape=layer.view_shape(x.shape[1:]), vocabulary=layer.tokens.vocabulary, layers=2, width=64
+            "bert",
+            input_shape=layer.view_shape(x.shape[1:]),
+            vocabulary=layer.tokens.vocabulary,
+            layers=2,
+            width=options.width,
+            heads=options.heads,
+            dropout=options.dropout,
         ),
         preprocessor=layer,
         pretrain_steps=options.steps,
@@ -127,7 +140,7 @@ def main() -> None:
     chosen |= {name: controls[name] for name in ("random", "scratch", *(("scratch-long",) if options.long else ()))}
     objectives = options.objectives.split(",")
     for name in objectives:
-        found = bench.transfers(pretraining(name, layer, corpus, options.steps), f"{name}/")
+        found = bench.transfers(pretraining(name, layer, corpus, options.steps, options.masked), f"{name}/")
         chosen |= {f"{name}/{kind}": found[f"{name}/{kind}"] for kind in ("lp-ft", "frozen")}
     labels = tuple(map(int, options.labels.split(",")))
     grid = Grid(

@@ -83,9 +83,15 @@ def one(options, seed: int) -> dict:
     train, held = layer.prepared(raw, training=True), layer.prepared(test, training=True)
     vocabulary = layer.tokens.vocabulary
     backbone = kptk.backbone(
-        "bert", input_shape=(options.length,), vocabulary=vocabulary, layers=2, width=options.width, heads=2
+        "bert",
+        input_shape=(options.length,),
+        vocabulary=vocabulary,
+        layers=2,
+        width=options.width,
+        heads=options.heads,
+        dropout=options.dropout,
     )
-    model = kptk.objective("mlm", backbone=backbone, views=layer)
+    model = kptk.objective("mlm", backbone=backbone, views=layer, rate=options.masked)
     model.compile(
         optimizer=make_optimizer({**TRAIN, "learning_rate": options.rate, "batch_size": options.batch}, options.steps)
     )
@@ -107,6 +113,9 @@ def one(options, seed: int) -> dict:
         "vocabulary": vocabulary,
         "width": options.width,
         "rate": options.rate,
+        "masked_share": options.masked,
+        "heads": options.heads,
+        "dropout": options.dropout,
         "train_windows": len(train),
         "test_windows": len(held),
         "loss": float(history.history["loss"][-1]),
@@ -119,12 +128,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="bible")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--length", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--length", type=int, default=16)
+    parser.add_argument("--masked", type=float, default=0.4, help="share of the tokens that is hidden")
+    parser.add_argument("--heads", type=int, default=8)
+    parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--vocabulary", type=int, default=4000)
     parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--rate", type=float, default=2e-3, help="learning rate")
     parser.add_argument("--save", default="", help="folder for the trained models")
     options = parser.parse_args()
     out = HERE / "results-masked-tokens.jsonl"
@@ -133,7 +145,8 @@ def main() -> None:
         same = [
             d
             for d in done
-            if (d["data"], d["seed"], d["steps"], d["rate"]) == (options.data, seed, options.steps, options.rate)
+            if all(d[key] == getattr(options, key) for key in ("data", "steps", "length", "batch", "rate", "heads"))
+            and d["seed"] == seed
         ]
         record = same[0] if same else one(options, seed)
         if not same:

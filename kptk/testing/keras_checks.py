@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kptk.errors import KptkError
 from kptk.testing.checks import Function, Skip, Subject
-from kptk.testing.fresh import run_module
+from kptk.testing.fresh import run_warm_module
 from kptk.testing.temporary import is_temporary
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def _load_all_in_a_fresh_process(subject: Subject) -> Any:
                 outcome[offer.spec.name] = skip
             except Exception as error:  # one objective that cannot be saved must not hide the others
                 outcome[offer.spec.name] = f"cannot be saved: {type(error).__name__}: {error}"
-        return outcome | run_module("kptk.testing.saving_report", folder)
+        return outcome | run_warm_module("kptk.testing.saving_report", folder)
 
 
 def _keras() -> Any:

@@ -103,6 +103,7 @@ class Pretrainer(keras.Model, abc.ABC):
         Args:
             outputs: what `forward_views` returned.
         """
+        del outputs  # (a body of words alone is more than AutoGraph can read)
 
     def pictures(self, views: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """What the report draws of an objective that makes images, such as masked inputs and reconstructions.

@@ -84,7 +84,7 @@ class Candidate:
         trained: trainable numbers in all.
         flops: operations of one example's forward pass through the backbone.
         views: views of each example in a step.
-        startup_seconds: from the start of the process to the first step.
+        fixed_seconds: of a run's process without its epochs: start, compiling, measuring, saving, report.
         points: what was measured: batch size, step time, memory, time of the checks after an epoch.
         growth: exponents of the step's processor time in an option, such as ``{"preprocessor.size": 1.9}``.
     """
@@ -97,7 +97,7 @@ class Candidate:
     trained: int
     flops: int
     views: int
-    startup_seconds: float
+    fixed_seconds: float
     points: Sequence[Mapping[str, float]]
     growth: Mapping[str, float] = field(default_factory=dict)
 
@@ -121,13 +121,13 @@ class Candidate:
         return self._line("peak_mb").at(batch_size)
 
     def seconds(self, batch_size: int, epochs: int) -> float:
-        """Predicted time of a run: start, steps, and the checks after each epoch; writing the report is not in it.
+        """Predicted time of a run: from the start of its process to the report.
 
         Args:
             batch_size: examples a step.
             epochs: passes over the data.
         """
-        return self.startup_seconds + epochs * self.epoch_seconds(batch_size)
+        return self.fixed_seconds + epochs * self.epoch_seconds(batch_size)
 
     def epoch_seconds(self, batch_size: int) -> float:
         """Predicted time of an epoch.
@@ -145,7 +145,7 @@ class Candidate:
             batch_size: examples a step.
             seconds: the time.
         """
-        left = seconds - self.startup_seconds
+        left = seconds - self.fixed_seconds
         return max(int(left / self.epoch_seconds(batch_size)), 0)
 
     def row(self, batch_size: int, epochs: int) -> dict[str, Any]:
@@ -168,7 +168,7 @@ class Candidate:
             "samples_per_second": round(batch_size / step, 1),
             "epochs": epochs,
             "seconds": round(self.seconds(batch_size, epochs), 1),
-            "startup_seconds": round(self.startup_seconds, 1),
+            "fixed_seconds": round(self.fixed_seconds, 1),
             "growth": dict(self.growth),
             "measured": [dict(point) for point in self.points],
         }

@@ -131,7 +131,7 @@ def measure_candidate(config: RunConfig, batch_sizes: Sequence[int], *, growth: 
         trained=base["trained"],
         flops=base["flops"],
         views=base["views"],
-        startup_seconds=base["startup_seconds"],
+        fixed_seconds=base["fixed_seconds"],
         points=base["points"],
         growth=exponents,
     )

@@ -45,20 +45,21 @@ def _measure(path: Path, sizes: list[int], steps: int, began: float) -> dict[str
     backend.import_keras()
     from kptk.training.environment import peak_memory
     from kptk.training.flops import forward_flops
-    from kptk.training.plan import measure
+    from kptk.training.plan import MEASURED_STEPS, measure
     from kptk.training.run import Run
     from kptk.training.watching import health_callback
 
     plugins = Plugins()
     config = resolve(plugins, from_toml(path))
-    points = []
-    startup = 0.0
+    points: list[dict[str, float]] = []
+    fixed = 0.0
     for size in sorted(sizes):  # memory is the largest so far, so the smallest batch comes first
         config = replace(config, train=Part(None, {**config.train.values, "batch_size": size}))
         run = Run(config, plugins)
         plan = measure(run.model, run.source, run.train, run.sizes, labels=run.labels, steps=steps)
-        if not startup:
-            startup = time.perf_counter() - began - steps * plan.step_seconds
+        if not points:
+            # A run measures a few steps, too, before it begins.
+            fixed = time.perf_counter() - began - (steps - MEASURED_STEPS) * plan.step_seconds
         checks: list[Any] = [health_callback(run), *run.probe_callbacks()]
         times = []
         for _ in range(2):  # the first one compiles
@@ -67,6 +68,8 @@ def _measure(path: Path, sizes: list[int], steps: int, began: float) -> dict[str
                 check.set_model(run.model)
                 check.on_epoch_end(0, {})
             times.append(time.perf_counter() - start)
+        if not points:
+            fixed += times[0] - times[1]
         points.append(
             {
                 "batch_size": size,
@@ -79,7 +82,7 @@ def _measure(path: Path, sizes: list[int], steps: int, began: float) -> dict[str
     shape = tuple(run.model.backbone.input_shape[1:])
     return {
         "points": points,
-        "startup_seconds": startup,
+        "fixed_seconds": fixed + _finish_seconds(run),
         "rows": len(run.source),
         "parameters": run.sizes[0],
         "trained": run.sizes[1],
@@ -87,6 +90,22 @@ def _measure(path: Path, sizes: list[int], steps: int, began: float) -> dict[str
         "views": config.views,
         "side": shape[0] if len(shape) == 3 else 0,
     }
+
+
+def _finish_seconds(run: Any) -> float:
+    """How long it takes to judge, save and report, which every run does once."""
+    import tempfile
+
+    from kptk.runfolder import RunFolder
+    from kptk.spellings import to_toml
+    from kptk.training import environment
+    from kptk.training.finish import finish
+
+    with tempfile.TemporaryDirectory(prefix="kptk-plan-") as place:
+        start = time.perf_counter()
+        described = environment.describe(run.config, run.raw_source, run.source.fingerprint(), "")
+        finish(run, RunFolder.create(Path(place) / "run", to_toml(run.config), described), float("nan"))
+        return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 keras_cv = pytest.importorskip("keras_cv", reason="the environments of JAX and PyTorch leave the heavy plugins out")
 
@@ -16,6 +14,7 @@ pytestmark = pytest.mark.backends
 keras = backend.import_keras()
 
 import kptk
+from kptk.cli.main import cli
 from kptk_keras_cv.augmentations import AUGMENTATIONS, REFUSED
 from kptk_keras_cv.cv import WORKS
 from kptk_keras_cv.cv_views import CvViews
@@ -128,10 +127,10 @@ def test_bad_layers_are_named() -> None:
 def test_command_trains_with_both_and_the_run_loads(tmp_path) -> None:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "images.npz", x=rng.integers(0, 256, (32, 32, 32, 3), dtype="uint8"))
-    command = [sys.executable, "-m", "kptk", "train", "--plugin", "contrastive", "--backbone", "csp_darknet_tiny"]
+    command = ["train", "--plugin", "contrastive", "--backbone", "csp_darknet_tiny"]
     command += ["--preprocessor", "cv_views", "--data", str(tmp_path / "images.npz"), "--out", str(tmp_path / "run")]
     command += ["--epochs", "1", "--batch-size", "16", "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(cli, command)
+    assert done.exit_code == 0, done.output
     model = kptk.load_model(tmp_path / "run" / "pretrainer.keras")
     assert isinstance(model.views, CvViews)

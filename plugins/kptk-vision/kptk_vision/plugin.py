@@ -253,9 +253,9 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
     yield DatasetSpec(
         name="emoji48",
         target="kptk_vision.emoji48:emoji48",
-        summary="1,906 emoji in colour, 48 x 48, 9 classes: 1,524 and 382 for tests.",
+        summary="1,906 emoji in colour, 48 x 48, 9 classes: 1,528 and 378 for tests.",
         labels=True,
-        samples=1524,
+        samples=1528,
         licence="Apache-2.0",
         suggests={"preprocessor.crop": 0.4, "preprocessor.jitter": 0.2, "preprocessor.grey": 0.1},
         since="0.1.0",
