@@ -1,4 +1,4 @@
-"""Emoji and their names: does an encoder that learned from 1,524 pairs find the names of 382 emoji that it never saw?
+"""Emoji and their names: does an encoder that learned from 1,528 pairs find the names of 378 emoji that it never saw?
 
     python benchmarks/image_text/retrieval.py --seeds 3
 

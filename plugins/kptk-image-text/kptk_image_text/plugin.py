@@ -180,7 +180,7 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
     yield DatasetSpec(
         name="emoji_captions",
         target="kptk_image_text.emoji_captions:emoji_captions",
-        summary="1,906 emoji with their names, 48 x 48: 1,524 and 382 for tests.",
+        summary="1,906 emoji with their names, 48 x 48: 1,528 and 378 for tests.",
         options=(
             Option(
                 name="caption",
@@ -194,7 +194,7 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         inputs=KIND,
         labels=True,
         suggests={"preprocessor.image_options": "crop=0.6,flip=0,jitter=0.2,grey=0"},
-        samples=1524,
+        samples=1528,
         licence="Apache-2.0, MIT, Unicode",
         since="0.1.0",
     )
@@ -204,7 +204,7 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         summary="The images of any pairs, without their captions.",
         options=_PAIRS,
         labels=True,
-        samples=1524,
+        samples=1528,
         licence="that of the pairs",
         since="0.1.0",
     )
@@ -215,7 +215,7 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         options=_PAIRS,
         inputs="text",
         labels=True,
-        samples=1524,
+        samples=1528,
         licence="that of the pairs",
         since="0.1.0",
     )

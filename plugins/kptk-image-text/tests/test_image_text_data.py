@@ -164,7 +164,7 @@ def test_emoji_have_their_own_names() -> None:
                 assert np.array_equal(row.image, own), row.caption
     assert not set(source.captions) & set(source.holdout().captions)
     both = kptk.dataset("emoji_captions", caption="both")
-    assert len(both) == 1524 and all(": " in caption or caption for caption in both.captions)
+    assert len(both) == 1528 and all(": " in caption or caption for caption in both.captions)
 
 
 def test_captions_for_other_pictures_are_refused(monkeypatch) -> None:
