@@ -76,7 +76,7 @@ def _part(source: Source, name: str, captions: list[str], wanted: str, holdout: 
         )
     return Pairs(
         name=name,
-        pictures=lambda rows: pictures[rows],  # type: ignore[return-value]
+        pictures=lambda rows: np.asarray(pictures[rows], dtype=np.uint8),
         shape=tuple(int(side) for side in pictures.shape[1:]),  # type: ignore[arg-type]
         captions=captions,
         digest=digest,
