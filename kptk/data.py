@@ -112,6 +112,17 @@ class Source(abc.ABC):
         """
         return [None] * len(rows)
 
+    def at_epoch(self, epoch: int) -> Source:
+        """The rows as pre-training reads them in an epoch: the same in each, unless the data draws some of them anew.
+
+        They must be a function of the epoch and the row number alone, so that an interrupted run ends as it would have.
+
+        Args:
+            epoch: counted from 0.
+        """
+        del epoch
+        return self
+
 
 class ArraySource(Source):
     """Rows that are in memory.
@@ -235,6 +246,12 @@ class Subset(Source):
     def notes(self, rows: NDArray[np.int64]) -> list[Any]:
         """The whole's notes on these rows."""
         return self.whole.notes(self.rows[rows])
+
+    def at_epoch(self, epoch: int) -> Source:
+        """The same rows of the whole as it is in that epoch."""
+        whole = self.whole.at_epoch(epoch)
+        return self if whole is self.whole else Subset(whole, self.rows, self.note)
+
 
 
 def content_hash(array: NDArray[np.generic]) -> str:

@@ -16,7 +16,7 @@ import pluggy
 
 from kptk import hookspecs
 from kptk.errors import did_you_mean
-from kptk.spec import NAME, PLURALS, SPECS, Spec
+from kptk.spec import PLURALS, SPECS, Spec
 
 GROUP = "kptk"
 ONLY_ENV = "KPTK_PLUGINS"
@@ -249,7 +249,7 @@ def _fault(spec: Any, kind: str, taken: set[str]) -> str:
     expected = SPECS[kind]
     if not isinstance(spec, expected):
         return f"expected a {expected.__name__}, got {type(spec).__name__}"
-    if not isinstance(spec.name, str) or not NAME.match(spec.name):
+    if not isinstance(spec.name, str) or not expected.pattern.match(spec.name):
         return f"name {spec.name!r} is not a lower-case identifier"
     if taken & {spec.name, *spec.aliases}:
         return f"the name '{spec.name}' is offered twice"

@@ -140,6 +140,11 @@ class Joined(Source):
             batch[part == number] = piece
         return batch
 
+    def at_epoch(self, epoch: int) -> Source:
+        """The sources as they are in that epoch."""
+        now = [source.at_epoch(epoch) for source in self._sources]
+        return self if all(a is b for a, b in zip(now, self._sources, strict=True)) else Joined(now)
+
     def fingerprint(self) -> str:
         """Hash of the parts' fingerprints."""
         return hashlib.sha256("".join(source.fingerprint() for source in self._sources).encode()).hexdigest()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from kptk.option import Option as Option
+from kptk.spec_base import COMMAND_NAME
 from kptk.spec_base import NAME as NAME
 from kptk.spec_base import SUMMARY_LENGTH as SUMMARY_LENGTH
 from kptk.spec_base import TARGET as TARGET
@@ -214,9 +215,13 @@ class RecipeSpec(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandSpec(Spec):
-    """A command ``kptk NAME`` that is none of the core's: its target is a `click.Command` or a group of them."""
+    """A command ``kptk NAME`` that is none of the core's: its target is a `click.Command` or a group of them.
+
+    Its name may hold hyphens.
+    """
 
     kind: ClassVar[str] = "command"
+    pattern = COMMAND_NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from kptk import errors
 from kptk.option import Option
 
 NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+COMMAND_NAME = re.compile(r"^[a-z][a-z0-9_-]*$")
 TARGET = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 SUMMARY_LENGTH = 72
 
@@ -31,6 +32,8 @@ class Spec:
     """
 
     kind: ClassVar[str] = ""
+    pattern: ClassVar[re.Pattern[str]] = NAME
+    """What a name of this kind looks like."""
 
     name: str
     target: str = ""

@@ -78,7 +78,7 @@ def _installed(subject: Subject) -> Any:
 
 def _faults(spec: Spec) -> Iterator[str]:
     for name in (spec.name, *spec.aliases):
-        if not NAME.match(name):
+        if not spec.pattern.match(name):
             yield f"the name {name!r} must be a lower-case identifier"
     if spec.kind in ("recipe", "comparison"):
         if spec.target:

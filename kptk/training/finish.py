@@ -16,6 +16,7 @@ from kptk.training.doctor import diagnose
 from kptk.training.health import MAX_ROWS, Verdict, judge
 from kptk.training.plan import duration
 from kptk.training.receipt import checksum
+from kptk.training.run_parts import write_parts
 from kptk.training.waiting import waiting_share, waiting_words
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def finish(run: Run, folder: RunFolder, first_loss: float) -> Result:
     )
     backbone = run.model.final_backbone()
     save_models(run.model, folder, backbone)
+    parts = write_parts(run, folder)
     seconds = sum(record["seconds"] for record in records)
     summary = {
         "run": str(folder.path),
@@ -92,6 +94,7 @@ def finish(run: Run, folder: RunFolder, first_loss: float) -> Result:
         "waiting_for_data": waiting_share(records),
         "backbone": str(folder.path / runfolder.BACKBONE),
         "backbone_checksum": checksum(backbone),
+        **({"parts": [str(part.path) for part in parts]} if parts else {}),
         "report": str(folder.path / runfolder.REPORT),
     }
     folder.write(runfolder.SUMMARY, json.dumps(summary, indent=2))
@@ -102,6 +105,8 @@ def finish(run: Run, folder: RunFolder, first_loss: float) -> Result:
     for finding in findings:
         run.reporter.line(f"Doctor: {finding.sentence}")
     run.reporter.line(f"Backbone: {folder.path / runfolder.BACKBONE}")
+    for part in parts:
+        run.reporter.line(f"Part of it, to be used as a run: {part.path}")
     if (folder.path / runfolder.REPORT).exists():
         run.reporter.line(f"Report: {folder.path / runfolder.REPORT}")
     return Result(folder=folder.path, verdict=verdict, summary=summary)

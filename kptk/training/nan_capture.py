@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kptk.data import Source
 from kptk.training import backend
 from kptk.training.callbacks import RunCallback
-from kptk.training.stream import batch_rows
+from kptk.training.stream import batch_rows, read_step
 
 
 class NanCapture(RunCallback):
@@ -82,8 +82,7 @@ class NanCapture(RunCallback):
         return np.diff(np.array(self._means) * counts, prepend=0.0)
 
     def _write(self, step: int) -> None:
-        rows = batch_rows(len(self.source), self.batch_size, self.seed, step)
-        x = self.source.read(rows)
+        rows, x = read_step(self.source, self.batch_size, self.seed, step)
         backend.sync_state(self.model)
         spoilt = [
             variable.path

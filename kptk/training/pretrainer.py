@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import abc
 import inspect
+from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
@@ -21,6 +22,11 @@ from kptk.training.heads import with_head as with_head
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.stages import fit_stages
 from kptk.types import Tensor
+
+if TYPE_CHECKING:
+    from kptk.config import RunConfig
+    from kptk.data import Source
+    from kptk.training.run_parts import RunPart
 
 
 class Pretrainer(keras.Model, abc.ABC):
@@ -121,6 +127,16 @@ class Pretrainer(keras.Model, abc.ABC):
     def final_backbone(self) -> keras.Model:
         """The backbone that a run keeps, for an objective whose result is not the trained backbone as it is."""
         return self.backbone
+
+    def run_parts(self, config: RunConfig, source: Source) -> Mapping[str, RunPart]:
+        """Networks within the backbone that a run keeps as backbones of their own, by the name of their folder.
+
+        Args:
+            config: the configuration of the run.
+            source: the raw rows that it was trained on.
+        """
+        del config, source
+        return {}
 
     @property
     def stages(self) -> int:

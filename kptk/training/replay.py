@@ -108,8 +108,9 @@ def replay(path: str | Path, plugins: Plugins | None = None, reporter: Reporter 
     reporter.line(f"From {'the checkpoint after step ' + f'{progress.step:,}' if state else 'the beginning'}")
     spoilt = _steps(run, progress.step, step)
     if spoilt is not None:
-        step, rows = spoilt, batch_rows(len(run.source), run.train["batch_size"], run.train["seed"], spoilt)
-    x = run.source.read(rows)
+        step = spoilt
+        rows = batch_rows(len(run.source), run.train["batch_size"], run.train["seed"], spoilt)
+    x = run.source.at_epoch(step // run.per_epoch).read(rows)
     y = run.source.labels[rows] if run.labels and run.source.labels is not None else None
     return judge(step, rows, progress.step, x, _stages(run.model, x, y), reporter)
 

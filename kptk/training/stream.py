@@ -50,6 +50,19 @@ def _order(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(rows)
 
 
+def read_step(source: Source, batch_size: int, seed: int, step: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """The row numbers of one step's batch, and the rows as they are in its epoch.
+
+    Args:
+        source: the data.
+        batch_size: rows a step.
+        seed: of the run.
+        step: counted from 0 over the whole run.
+    """
+    rows = batch_rows(len(source), batch_size, seed, step)
+    return rows, source.at_epoch(step // steps_per_epoch(len(source), batch_size)).read(rows)
+
+
 def batches(
     source: Source,
     batch_size: int,
@@ -76,8 +89,7 @@ def batches(
     """
 
     def read(step: int) -> tuple[Any, ...]:
-        rows = batch_rows(len(source), batch_size, seed, step)
-        x = source.read(rows)
+        rows, x = read_step(source, batch_size, seed, step)
         if targets is not None:
             return (x, targets[rows])
         return (x, source.labels[rows]) if labels and source.labels is not None else (x,)

@@ -81,6 +81,11 @@ class TokenStages:
     width: int
 
     @property
+    def table_width(self) -> int:
+        """Length of the vectors of the table, which some networks project to `width`."""
+        return int(self.table.output_dim)
+
+    @property
     def vocabulary(self) -> int:
         """How many tokens it has vectors for."""
         return int(self.table.input_dim)
@@ -159,7 +164,7 @@ def find_stages(backbone: keras.Model) -> TokenStages | None:
     inside = {layer.name: layer for layer in getattr(backbone, "layers", []) if isinstance(layer, keras.Model)}
     if EMBED not in inside or ENCODER not in inside:
         return None
-    table = next((layer for layer in inside[EMBED].layers if layer.name == TABLE), None)
+    table = next((layer for layer in inside[EMBED]._flatten_layers() if layer.name == TABLE), None)
     shape: Any = backbone.input_shape
     if table is None or not isinstance(shape, tuple) or len(shape) not in (2, 3) or (len(shape) == 3 and shape[1] != 2):
         return None

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from kptk import BackboneSpec, Option, hookimpl
 from kptk_keras_nlp.architectures import ARCHITECTURES, ARGUMENTS, FAMILY
+from kptk_keras_nlp.text_architectures import OPTIONS, TEXT_ARCHITECTURES
 
 _HUB = ("keras_hub",)
 
@@ -39,4 +40,39 @@ def kptk_backbones() -> Iterator[BackboneSpec]:
         reads=("folder",),
         holds=_HUB,
         since="0.1.0",
+    )
+    for text in TEXT_ARCHITECTURES:
+        yield text.spec()
+    yield BackboneSpec(
+        name="hub_text",
+        target="kptk_keras_nlp.hub_text:hub_text",
+        summary="Any text backbone of KerasHub by its class, of any size.",
+        options=(
+            Option(name="family", type=str, default="Bert", help="Class in keras_hub.models: OPT, Bloom, Llama, ..."),
+            *OPTIONS,
+        ),
+        references=("https://keras.io/keras_hub/api/models/",),
+        inputs="text",
+        holds=_HUB,
+        since="0.2.0",
+    )
+    yield BackboneSpec(
+        name="text_preset",
+        target="kptk_keras_nlp.text_preset:text_preset",
+        summary="A pre-trained text backbone from a local folder, by its path.",
+        options=(
+            Option(name="path", type=str, default="", help="The folder; nothing is ever downloaded."),
+            Option(name="vocabulary", type=int, default=0, low=0, help="Tokens; 0: what the preprocessor knows."),
+            Option(
+                name="pool",
+                type=str,
+                default="mean",
+                choices=("mean", "cls", "none"),
+                help="Features: of which tokens.",
+            ),
+        ),
+        references=("https://keras.io/keras_hub/api/models/",),
+        inputs="text",
+        holds=_HUB,
+        since="0.2.0",
     )

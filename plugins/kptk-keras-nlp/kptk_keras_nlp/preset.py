@@ -47,7 +47,10 @@ def preset(input_shape: tuple[int, ...], *, path: str = "") -> keras.Model:
     folder = modelfile.existing(path, ("folder",))
     model = built(lambda: keras_nlp.models.Backbone.from_preset(str(folder)), f"the preset in {folder}")
     if not isinstance(getattr(model, "input_shape", None), tuple):
-        raise UsageError(f"{folder} holds {type(model).__name__}, which takes more than one batch of images.")
+        raise UsageError(
+            f"{folder} holds {type(model).__name__}, which takes more than a batch of images. "
+            f"If it reads texts: --backbone text_preset -o backbone.path={folder}"
+        )
     scale, offset = _scaling(folder)
     return adopt(
         model, input_shape, name=type(model).__name__.removesuffix("Backbone").lower(), scale=scale, offset=offset

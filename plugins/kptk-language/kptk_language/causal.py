@@ -43,7 +43,9 @@ class Causal(Pretrainer):
                 f"`backbone` of causal must read from left to right. Received: '{backbone.name}', in which a token sees "
                 "those behind it, so that the answer lies open. Use --backbone causal_transformer"
             )
-        self.head = TokenHead(found.width, found.vocabulary, transform=False, name="head")
+        self.head = TokenHead(
+            found.width, found.vocabulary, transform=False, table_width=found.table_width, name="head"
+        )
         self.accuracy = keras.metrics.Mean(name="next_accuracy")
 
     def forward_views(self, views: tuple[Tensor, ...], training: bool) -> dict[str, Tensor]:

@@ -129,7 +129,9 @@ class Electra(Pretrainer):
         self.generator = generator_encoder(
             found.width, found.length, inner=inner, heads=generator_heads, depth=generator_depth
         )
-        self.generator_head = TokenHead(found.width, found.vocabulary, name="generator_head")
+        self.generator_head = TokenHead(
+            found.width, found.vocabulary, table_width=found.table_width, name="generator_head"
+        )
         kernel = keras.initializers.TruncatedNormal(stddev=0.02)
         self.dense = keras.layers.Dense(found.width, activation="gelu", kernel_initializer=kernel, name="dense")
         self.dense.build((None, None, found.width))

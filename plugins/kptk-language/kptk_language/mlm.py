@@ -75,7 +75,7 @@ class MLM(Pretrainer):
             name="masking",
         )
         # Kept for pre-training only: downstream uses the backbone.
-        self.head = TokenHead(found.width, found.vocabulary, name="head")
+        self.head = TokenHead(found.width, found.vocabulary, table_width=found.table_width, name="head")
         self.accuracy = keras.metrics.Mean(name="masked_accuracy")
 
     def forward_views(self, views: tuple[Tensor, ...], training: bool) -> dict[str, Tensor]:

@@ -22,21 +22,30 @@ class TokenHead(keras.layers.Layer):
         width: length of the vectors.
         vocabulary: how many tokens.
         transform: whether the dense layer and the normalisation are there.
+        table_width: length of the table's vectors, if they are not as long as those that come in (as in ALBERT); 0 for as long.
         **kwargs: passed to `keras.layers.Layer`.
 
     References:
         https://arxiv.org/abs/1810.04805; tied tables, https://arxiv.org/abs/1608.05859
     """
 
-    def __init__(self, width: int, vocabulary: int, *, transform: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self, width: int, vocabulary: int, *, transform: bool = True, table_width: int = 0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.width, self.vocabulary, self.transform = width, vocabulary, transform
-        if transform:
+        self.table_width = table_width or width
+        self.dense = self.norm = None
+        if transform or self.table_width != width:
             kernel = keras.initializers.TruncatedNormal(stddev=width**-0.5)
-            self.dense = keras.layers.Dense(width, activation="gelu", kernel_initializer=kernel, name="dense")
+            activation = "gelu" if transform else None
+            self.dense = keras.layers.Dense(
+                self.table_width, activation=activation, kernel_initializer=kernel, name="dense"
+            )
             self.dense.build((None, None, width))
+        if transform:
             self.norm = keras.layers.LayerNormalization(epsilon=EPSILON, name="norm")
-            self.norm.build((None, None, width))
+            self.norm.build((None, None, self.table_width))
         self.bias = self.add_weight(shape=(vocabulary,), initializer="zeros", name="bias")
         self.built = True
 
@@ -45,13 +54,15 @@ class TokenHead(keras.layers.Layer):
 
         Args:
             vectors: shape ``(..., width)``.
-            table: shape ``(vocabulary, width)``.
+            table: shape ``(vocabulary, table_width)``.
 
         Returns:
             Shape ``(..., vocabulary)``, in float32.
         """
-        if self.transform:
-            vectors = self.norm(self.dense(vectors))
+        if self.dense is not None:
+            vectors = self.dense(vectors)
+        if self.norm is not None:
+            vectors = self.norm(vectors)
         product = ops.matmul(vectors, ops.transpose(ops.cast(table, vectors.dtype)))
         return ops.cast(product, "float32") + ops.cast(self.bias, "float32")
 

@@ -172,3 +172,15 @@ def test_a_network_that_reads_no_sequences_is_refused(keras) -> None:
     images = kptk.backbone("example_cnn", input_shape=(28, 28, 1))
     with pytest.raises(UsageError, match="Use --backbone lstm or gru"):
         kptk.objective("recurrent", backbone=images, views=None)
+
+
+def test_a_network_of_one_length_cannot_read_and_write(keras) -> None:
+    import kptk
+    from kptk.errors import UsageError
+
+    fixed = kptk.backbone("causal_transformer", input_shape=(LENGTH,), vocabulary=TOKENS, width=8, layers=1)
+    with pytest.raises(
+        UsageError, match=r"must read sequences of any length.*rows of 7 steps only. Use --backbone lstm"
+    ):
+        kptk.objective("sequence_autoencoder", backbone=fixed, views=None)
+    assert kptk.objective("recurrent", backbone=fixed, views=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 
 import numpy as np
@@ -25,7 +26,8 @@ class Pairs(TokenRows):
     for half of the rows and for all whose chunk has a single sentence. With ``order=True`` both follow each other, and the
     answer is 1 if they were swapped.
 
-    Rows are a function of the seed and the row number, so every epoch has the same pairs.
+    Rows are a function of the seed, the row number and the epoch: the sentences of a row stay, but which rows are false, where A
+    ends and what a false B is are drawn anew in each epoch. Plain reading gives the rows of the first one.
 
     Args:
         raw: the texts.
@@ -48,6 +50,7 @@ class Pairs(TokenRows):
         self.order = order
         self.seed = seed
         self.what = "pairs"
+        self.epoch = 0
         self._firsts = np.flatnonzero(np.diff(store.texts, prepend=-1))
         self._ends = np.append(self._firsts[1:], len(store.texts))
         if not (self._ends - self._firsts > 1).any():
@@ -62,6 +65,18 @@ class Pairs(TokenRows):
     def fingerprint(self) -> str:
         """Hash of the texts, the vocabulary, the seed and the kind of pairs."""
         return hashlib.sha256(f"{super().fingerprint()}{self.order}{self.seed}".encode()).hexdigest()
+
+    def at_epoch(self, epoch: int) -> Pairs:
+        """The pairs of an epoch.
+
+        Args:
+            epoch: counted from 0.
+        """
+        if epoch == self.epoch:
+            return self
+        other = copy.copy(self)
+        other.epoch = epoch
+        return other
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.generic]:
         """Make some pairs."""
@@ -97,7 +112,7 @@ class Pairs(TokenRows):
 
     def _pair(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
         begin, end, wanted = (int(number) for number in self._chunks[row])
-        rng = np.random.default_rng([self.seed, 32, row])
+        rng = np.random.default_rng([self.seed, 32, row, *([self.epoch] if self.epoch else [])])
         middle = begin + (int(rng.integers(1, end - begin)) if end - begin > 1 else 1)
         first, second = self._tokens(begin, middle), self._tokens(middle, end)
         answer = int(rng.random() < 0.5)

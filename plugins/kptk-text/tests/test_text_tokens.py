@@ -8,8 +8,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from kptk.data import ArraySource
+from kptk.data import ArraySource, Subset
 from kptk.errors import InputError, UsageError
+from kptk.training import stream
 from kptk_text.home_intents import home_intents
 from kptk_text.sentences import sentences
 from kptk_text.text_tokens import TextTokens
@@ -158,6 +159,25 @@ def test_true_pairs_follow_each_other_and_swapped_ones_are_swapped() -> None:
                 assert len(set(letters)) == 1
                 assert (numbers == sorted(numbers)) == (not answer)
         assert seen == {0, 1}
+
+
+def test_false_pairs_are_drawn_anew_in_each_epoch_and_resumable() -> None:
+    for examples in ("next", "order"):
+        _, pairs = pairs_of(examples, [" ".join(f"Sentence {d} {n}." for n in range(30)) for d in "abcdefgh"], 48)
+        every = np.arange(len(pairs))
+        first, second, again = (pairs.at_epoch(epoch).read(every) for epoch in (0, 1, 1))
+        np.testing.assert_array_equal(first, pairs.read(every))
+        np.testing.assert_array_equal(second, again)
+        changed = (first[:, 2, 0] != second[:, 2, 0]).mean()
+        assert 0.2 < changed < 0.8 and 0.3 < second[:, 2, 0].mean() < 0.8
+        steps = 2 * (len(pairs) // 4)
+        whole = [batch for (batch,) in stream.batches(pairs, 4, 0, 0, steps)]
+        rest = [batch for (batch,) in stream.batches(pairs, 4, 0, steps - 3, steps)]
+        np.testing.assert_array_equal(np.stack(whole[-3:]), np.stack(rest))
+        rows = stream.batch_rows(len(pairs), 4, 0, steps - 1)
+        np.testing.assert_array_equal(whole[-1], second[rows])
+        part = Subset(pairs, every[:5], "five")
+        np.testing.assert_array_equal(part.at_epoch(1).read(np.array([4])), second[4:5])
 
 
 def test_pairs_that_cannot_be_made() -> None:

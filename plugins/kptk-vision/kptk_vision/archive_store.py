@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from kptk_vision.decode import Unreadable
+from kptk.training.decode import Unreadable
 from kptk_vision.members import Member
 from kptk_vision.store import ImageStore
 

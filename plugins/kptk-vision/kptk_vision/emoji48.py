@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from kptk.data import ArraySource
-from kptk_vision.decode import to_array
+from kptk.training.decode import to_array
 
 FILE = "emoji_noto48.zip"
 SIDE = 48

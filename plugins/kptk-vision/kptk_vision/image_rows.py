@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kptk.data import BadInput, Source
 from kptk.errors import InputError, RunError
-from kptk_vision.decode import GREY_MODES, Pixels, Unreadable, open_image, to_array
+from kptk.training.decode import GREY_MODES, Pixels, Unreadable, open_image, to_array
 from kptk_vision.store import ImageStore
 
 LARGEST_OWN_SIZE = 224

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from kptk.errors import InputError
-from kptk_vision.decode import SUFFIXES
+from kptk.training.decode import SUFFIXES
 from kptk_vision.store import LARGEST
 
 MOST_TIMES = 200

@@ -13,7 +13,7 @@ import numpy as np
 from kptk.data import Source
 from kptk.errors import InputError
 from kptk.parts import divided, part_called
-from kptk_vision.decode import Unreadable
+from kptk.training.decode import Unreadable
 from kptk_vision.image_rows import image_rows
 from kptk_vision.names import Names
 from kptk_vision.store import ImageStore

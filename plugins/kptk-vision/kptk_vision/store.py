@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from kptk_vision.decode import Unreadable
+from kptk.training.decode import Unreadable
 from kptk_vision.names import Names
 
 LARGEST = 1 << 30

@@ -1,0 +1,1 @@
+"""Images and their captions for kptk: CLIP, SigLIP, image-text matching."""
