@@ -253,7 +253,6 @@ class Subset(Source):
         return self if whole is self.whole else Subset(whole, self.rows, self.note)
 
 
-
 def content_hash(array: NDArray[np.generic]) -> str:
     """Hash of what an array holds, the same in every process.
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from kptk.cli.main import cli
 from kptk.comparing import ComparisonRequest, read_comparison, resolve_comparison, to_toml
 from kptk.data import ArraySource
-from kptk.parts import Joined
 from kptk.errors import InputError, UsageError
+from kptk.parts import Joined
 from kptk.plugins import Plugins
 from kptk.request import Setting
 from kptk.training.compare.other import refuse_corpora

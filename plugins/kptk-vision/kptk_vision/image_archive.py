@@ -9,9 +9,9 @@ from typing import BinaryIO
 from kptk.data import Source
 from kptk.errors import InputError
 from kptk.parts import part_called
+from kptk.training.decode import SUFFIXES
 from kptk_vision.archive_store import ArchiveStore
 from kptk_vision.arrangement import arrange, without_wrapping
-from kptk.training.decode import SUFFIXES
 from kptk_vision.image_rows import image_rows
 from kptk_vision.members import Member
 from kptk_vision.tar_members import PACKED, tar_file, tar_members

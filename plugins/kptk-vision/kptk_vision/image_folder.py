@@ -8,8 +8,8 @@ from pathlib import Path
 
 from kptk.data import BadInput, Source
 from kptk.errors import InputError
-from kptk_vision.arrangement import arrange
 from kptk.training.decode import SUFFIXES
+from kptk_vision.arrangement import arrange
 from kptk_vision.image_archive import ENDINGS, open_archives
 from kptk_vision.image_rows import image_rows
 from kptk_vision.names import Names
