@@ -87,7 +87,7 @@ class FineTuned:
             wanted = like(part, shape) | wanted | ({"split": ""} if whole and not choice.part else {})
         task, preprocessor = self.model.task, self.model.preprocessor
         prepares = preprocessor is not None and preprocessor.fits
-        kind = preprocessor.kind if prepares else ""
+        kind = preprocessor.kind if preprocessor is not None and prepares else ""
         fixed = None if prepares or makes_rows(task) else shape
         found = choice.of(open_like(self.plugins, data, fixed, wanted, kind, form=task.form))
         return task.prompts(found, preprocessor) if whole else task.examples(found, preprocessor)
