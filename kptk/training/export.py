@@ -71,7 +71,7 @@ def export(
     part = target.with_name(f".part-{target.name}")
     try:
         _write(whole, part, format)
-        difference = float(np.abs(run_exported(part, format, probe) - wanted).max())
+        difference = float(np.abs(_tried(part, format, probe) - wanted).max())
         if not difference <= TOLERANCE:
             raise RunError(
                 f"the exported {format} predicts something else than the model: they differ by {difference:g}. "
@@ -175,6 +175,17 @@ def _write(model: keras.Model, target: Path, format: str) -> None:
     except Exception as error:  # exporters raise whatever their tool chain raises
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise RunError(f"Keras could not write this model as {format}: {first}. Try another --format.") from error
+
+
+def _tried(path: Path, format: str, rows: Any) -> np.ndarray[Any, Any]:
+    """Predictions of an export that was just written; what runs it refuses some that the writer let pass."""
+    try:
+        return run_exported(path, format, rows)
+    except (UsageError, RunError, OSError):
+        raise
+    except Exception as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        raise RunError(f"the {format} that Keras wrote of this model does not run: {first}. Try another --format.") from error
 
 
 def run_exported(path: Path, format: str, rows: Any) -> np.ndarray[Any, Any]:
