@@ -44,7 +44,7 @@ def emoji_captions(*, caption: str = "name", language: str = "en") -> Pairs:
     Example:
         >>> pairs = emoji_captions()
         >>> len(pairs), pairs.captions[3]
-        (1528, 'keycap: 1')
+        (1528, 'keycap: 4')
 
     References:
         Noto Emoji (Google), Apache-2.0; names: Unicode CLDR through emojibase (MIT).

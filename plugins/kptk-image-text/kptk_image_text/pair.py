@@ -21,7 +21,7 @@ class Pair:
 
     Example:
         >>> Pair(np.zeros((2, 2, 3), "uint8"), "nothing at all")
-        Pair('nothing at all', 2 x 2 x 3, 3d2e2c26)
+        Pair('nothing at all', 2 x 2 x 3, 7bd5c66f)
     """
 
     __slots__ = ("caption", "image")

@@ -73,6 +73,7 @@ def kptk_backbones() -> Iterator[BackboneSpec]:
         ),
         references=("https://keras.io/keras_hub/api/models/",),
         inputs="text",
+        reads=("folder",),  # `preset` comes before it: --backbone FOLDER means images
         holds=_HUB,
         since="0.2.0",
     )
