@@ -185,7 +185,9 @@ def _tried(path: Path, format: str, rows: Any) -> np.ndarray[Any, Any]:
         raise
     except Exception as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-        raise RunError(f"the {format} that Keras wrote of this model does not run: {first}. Try another --format.") from error
+        raise RunError(
+            f"the {format} that Keras wrote of this model does not run: {first}. Try another --format."
+        ) from error
 
 
 def run_exported(path: Path, format: str, rows: Any) -> np.ndarray[Any, Any]:
