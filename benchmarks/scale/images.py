@@ -100,7 +100,15 @@ def main() -> None:
         ]
         for count, name, figures in found
     ]
-    heads = ["images", "in a", "peak MB", "seconds to open", "processor seconds", "images a processor second", "images/s in random batches"]
+    heads = [
+        "images",
+        "in a",
+        "peak MB",
+        "seconds to open",
+        "processor seconds",
+        "images a processor second",
+        "images/s in random batches",
+    ]
     grid(f"A process that imports the same and reads nothing: {base:.0f} MB", heads, table)
     for kind in ("folder", "zip", "tar"):
         small, large = (figures["peak"] for _, name, figures in found if name == kind)

@@ -108,7 +108,15 @@ def main() -> None:
         ]
         for rows, size, name, figures in found
     ]
-    heads = ["rows", "reader", "peak MB", "seconds to open or read", "processor seconds", "thousand rows a processor second", "rows/s in random batches"]
+    heads = [
+        "rows",
+        "reader",
+        "peak MB",
+        "seconds to open or read",
+        "processor seconds",
+        "thousand rows a processor second",
+        "rows/s in random batches",
+    ]
     grid(f"A process that imports the same and reads nothing: {base:.0f} MB", heads, table)
     for name in ("kptk", "kptk, with a label", "pandas, chunks"):
         small, large = (figures["peak"] for _, _, reader, figures in found if reader == name)
