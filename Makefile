@@ -11,6 +11,8 @@ HEAVY := plugins/kptk-keras-cv plugins/kptk-keras-nlp
 LIGHT_PARTS := $(foreach dir,$(filter-out $(HEAVY),$(PLUGIN_DIRS)),-e $(dir))
 DEMO_PARTS := -e .[tensorflow] $(LIGHT_PARTS)
 ALL_PARTS := $(DEMO_PARTS) $(foreach dir,$(HEAVY),-e $(dir))
+# An environment is made anew, or completed, when one of these is newer.
+SOURCES := constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
 # Constraints hold for build environments too.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
