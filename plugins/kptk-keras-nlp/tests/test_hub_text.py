@@ -142,7 +142,7 @@ def test_other_objectives_take_them(layer) -> None:
         assert np.isfinite(model.fit(texts, batch_size=16, epochs=1, verbose=0).history["loss"]).all()
 
 
-def test_a_run_resumes_and_is_fine_tuned(tmp_path) -> None:
+def test_a_run_is_fine_tuned(tmp_path) -> None:
     options = {
         "preprocessor.vocabulary": 300,
         "preprocessor.length": 16,
