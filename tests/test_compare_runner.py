@@ -151,7 +151,14 @@ def alive(pattern: str) -> list[str]:
 def begin(data: str, out: Path, *more: str) -> subprocess.Popen[str]:
     words = ["--objectives", "contrastive", "--data", data, "--labels-per-class", "1,5", "--seeds", "2"]
     words += ["--budget", "70steps", "--batch-size", "32", "--out", str(out), *more]
-    return subprocess.Popen(command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command(*words),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests that run behind `nohup` or `&` inherit that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
 
 
 def wait_for(path: Path, lines: int) -> None:

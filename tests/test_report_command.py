@@ -259,7 +259,8 @@ def test_what_is_no_run_is_refused(run, comparison, tmp_path) -> None:
     assert target([str(run), str(run)], "") == Path("report.html")
     unfinished = tmp_path / "unfinished"
     shutil.copytree(run, unfinished)
-    (unfinished / "backbone.keras").unlink()
+    for name in ("backbone.keras", "summary.json"):
+        (unfinished / name).unlink()
     done = CliRunner().invoke(cli, ["report", str(unfinished)])
     assert done.exit_code == 2
     assert "the run did not end" in done.stderr

@@ -18,7 +18,7 @@ from kptk.plugins import Plugins
 from kptk.runfolder import CONFIG, ENVIRONMENT, RunFolder
 from kptk.training.assemble import like, open_like
 from kptk.training.choice import Scorer
-from kptk.training.examples import count_examples, makes_rows
+from kptk.training.examples import grouped, makes_rows
 from kptk.training.labelled import Part
 from kptk.training.origin import refuse_lambda
 from kptk.training.paths import check_target
@@ -194,14 +194,14 @@ def predict(
     source = opened.open(data, on_bad_input=on_bad_input, whole=True, choice=choice)
     with (reporter or Reporter()).progress("Predicting", len(source)) as advance:
         predictions = opened.scorer.predict(source, lambda done: advance(done, ""))
-    rows = count_examples(source)  # fewer than the model was fed, if a task makes several of one
-    names = [source.row_name(row) if rows == len(source) else str(row) for row in range(rows)]
-    table: dict[str, Any] = {"row": np.arange(rows), "name": np.array(names)}
+    # One row of the table for each of the data, also where a task feeds the model several of one.
+    names = [source.row_name(int(rows[0])) for rows in grouped(source)]
+    table: dict[str, Any] = {"row": np.arange(len(names)), "name": np.array(names)}
     if source.labels is not None:
         table["label"] = np.array([*source.class_names, ""])[source.labels]  # a row without a label has the number -1
     table |= opened.model.task.table(predictions, source)
     write_table(out, table)
-    return {"path": str(out), "rows": rows, "columns": list(table), "data": source.describe()}
+    return {"path": str(out), "rows": len(names), "columns": list(table), "data": source.describe()}
 
 
 def write_table(out: Path, table: Mapping[str, Any]) -> None:

@@ -54,8 +54,11 @@ class ExampleRows(ArraySource):
         super().__init__(objects(list(rows)), inputs="text", name=name, targets=targets, holdout=holdout)
         self.what = what
         self.skipped = tuple(skipped)
-        if files:
-            self.files = list(files)
+        self.names = list(files)
+
+    def row_name(self, row: int) -> str:
+        """What the file calls the example, or its number."""
+        return self.names[row] if self.names else str(row)
 
     def describe(self) -> str:
         """One line: what they are and how many."""
@@ -99,8 +102,6 @@ class ModelRows(Source):
         self._rows = rows
         self._notes = notes
         self._again = again
-        if hasattr(raw, "files"):
-            self.files = raw.files
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -112,6 +113,10 @@ class ModelRows(Source):
     def notes(self, rows: NDArray[np.int64]) -> list[Any]:
         """What the task noted of some rows."""
         return [self._notes[int(row)] for row in rows]
+
+    def row_name(self, row: int) -> str:
+        """What the data calls the example that the row came from."""
+        return self.raw.row_name(int(self.groups[row]))
 
     def fingerprint(self) -> str:
         """Hash of the examples and of the rows made of them."""
