@@ -123,8 +123,10 @@ def test_nothing_at_all_is_an_error(data: str, tmp_path: Path, log: Path, monkey
     assert "No module named no_such_module" in (tmp_path / "out/logs/1-contrastive-0.txt").read_text()
 
 
+# Tests that run behind `nohup` or `&` inherit that Ctrl-C is ignored.
 SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from kptk.training.compare import runner
 runner.WORKER = "fake_worker"
 from kptk.cli.main import cli
@@ -156,8 +158,6 @@ def begin(data: str, out: Path, *more: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Tests that run behind `nohup` or `&` inherit that Ctrl-C is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 

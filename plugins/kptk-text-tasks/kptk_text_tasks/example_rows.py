@@ -96,7 +96,7 @@ class ModelRows(Source):
         self.raw = raw
         self.row_shape = tuple(rows.shape[1:])
         self.targets = targets
-        self.groups = np.asarray(groups, dtype=np.int64)
+        self.groups = self._origins = np.asarray(groups, dtype=np.int64)
         self.skipped = raw.skipped
         self.note = note
         self._rows = rows
@@ -116,7 +116,7 @@ class ModelRows(Source):
 
     def row_name(self, row: int) -> str:
         """What the data calls the example that the row came from."""
-        return self.raw.row_name(int(self.groups[row]))
+        return self.raw.row_name(int(self._origins[row]))
 
     def fingerprint(self) -> str:
         """Hash of the examples and of the rows made of them."""
