@@ -85,7 +85,6 @@ def train_phase(
         )
         callbacks = [
             *([RestoreMetrics(state)] if state is not None and middle else []),
-            waits,
             KeepRandomState(),
             ShowProgress(step, run.per_epoch, advance),
             *([choice] if choice else []),
@@ -102,6 +101,7 @@ def train_phase(
             ),
             saver,
             *([StopWhenExhausted(choice)] if patient and choice else []),
+            waits,  # the last, so that the others' time is not taken for waiting
         ]
         stream = batches(rows, run.batch_size, run.train["seed"], step, until, targets=run.rows.labels)
         try:

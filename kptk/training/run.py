@@ -245,7 +245,6 @@ class Run:
         )
         callbacks = [
             *([RestoreMetrics(state)] if state is not None else []),
-            waits,
             KeepRandomState(),
             ShowProgress(start, per_epoch, advance),
             health_callback(self),
@@ -253,6 +252,7 @@ class Run:
             log,
             nan_capture(self, folder, start),
             saver,
+            waits,  # the last, so that the others' time is not taken for waiting
         ]
         stream = batches(self.source, self.train["batch_size"], self.train["seed"], start, stop, labels=self.labels)
         try:
