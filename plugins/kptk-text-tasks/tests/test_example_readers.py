@@ -127,7 +127,7 @@ SQUAD = {
 
 def test_squad(tmp_path) -> None:
     source = questions(write(tmp_path / "a.json", json.dumps(SQUAD)))
-    assert source.files == ["q1", "q2", "q3"] and rows(source)[1] == (
+    assert source.names == ["q1", "q2", "q3"] and rows(source)[1] == (
         "Who?",
         "The tower was built in 1889. It is tall.",
     )
@@ -152,7 +152,7 @@ def test_answers_in_every_usual_form(tmp_path, row) -> None:
 def test_a_table_of_questions(tmp_path) -> None:
     path = write(tmp_path / "a.csv", "id,query,passage,answer\n7,When?,Built in 1889,1889\n8,Who?,Built in 1889,\n")
     source = questions(path)
-    assert source.targets.tolist() == [((9, "1889"),), ()] and source.files == ["7", "8"]
+    assert source.targets.tolist() == [((9, "1889"),), ()] and source.names == ["7", "8"]
     assert questions(path, answer="-").targets is None
 
 
