@@ -34,7 +34,7 @@ def mlp(layers: tuple[int, ...], input_dim: int, *, batch_norm: bool, name: str)
     for index, width in enumerate(layers):
         stack.append(keras.layers.Dense(width, use_bias=not batch_norm))
         if batch_norm:
-            stack.append(keras.layers.BatchNormalization())
+            stack.append(keras.layers.BatchNormalization(momentum=0.9))
         if index < len(layers) - 1:
             stack.append(keras.layers.ReLU())
     return keras.Sequential(stack, name=name)

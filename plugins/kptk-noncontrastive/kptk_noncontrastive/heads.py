@@ -23,8 +23,12 @@ def head(widths: tuple[int, ...], input_dim: int, *, last: str, name: str) -> ke
     """
     stack: list[Any] = [keras.Input((input_dim,))]
     for width in widths[:-1]:
-        stack += [keras.layers.Dense(width, use_bias=False), keras.layers.BatchNormalization(), keras.layers.ReLU()]
+        stack += [
+            keras.layers.Dense(width, use_bias=False),
+            keras.layers.BatchNormalization(momentum=0.9),
+            keras.layers.ReLU(),
+        ]
     stack.append(keras.layers.Dense(widths[-1], use_bias=last == "bias"))
     if last == "batch_norm":
-        stack.append(keras.layers.BatchNormalization())
+        stack.append(keras.layers.BatchNormalization(momentum=0.9))
     return keras.Sequential(stack, name=name)

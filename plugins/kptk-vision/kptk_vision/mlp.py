@@ -37,6 +37,7 @@ def mlp(
         dense = keras.layers.Dense(units, use_bias=not batch_norm, kernel_initializer=start, name=f"dense{index}")
         x = dense(x)
         if batch_norm:
-            x = keras.layers.BatchNormalization(name=f"norm{index}")(x)
+            # Keras' own 0.99 has forgotten only half of its start after 70 steps; runs on few labels are hardly longer.
+            x = keras.layers.BatchNormalization(momentum=0.9, name=f"norm{index}")(x)
         x = keras.layers.Activation(activation, name=f"activation{index}")(x)
     return keras.Model(inputs, x, name="mlp")

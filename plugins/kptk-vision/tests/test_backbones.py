@@ -77,3 +77,14 @@ def test_saved_backbone_runs_where_kptk_is_not_imported(tmp_path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["conv_stack", "mlp"])
+def test_inference_follows_training_within_a_short_run(name: str) -> None:
+    """Eighty steps are enough for the averages of batch normalisation: few labels give no more."""
+    network = kptk.backbone(name, input_shape=(16, 16, 1), batch_norm=True, depth=2)
+    images = np.random.default_rng(0).uniform(0, 1, (64, 16, 16, 1)).astype("float32")
+    for _ in range(80):
+        trained = np.asarray(keras.ops.convert_to_numpy(network(images, training=True)))
+    used = np.asarray(keras.ops.convert_to_numpy(network(images, training=False)))
+    assert np.abs(used - trained).max() < 0.05 * np.abs(trained).max()
