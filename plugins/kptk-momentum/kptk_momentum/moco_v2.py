@@ -68,8 +68,9 @@ class MoCoV2(Pretrainer):
         views: a preprocessor that makes two views of each example.
         temperature: softmax temperature, above 0.
         momentum: share of the teacher's weights that stays in each step, 0 to 1.
-        queue_size: keys that are kept. A queue longer than the data holds every example's own older keys and calls them
-            negatives; a quarter of the data is a good length.
+        queue_size: keys that are kept: at most a quarter of the data, because a queue longer than the data holds every
+            example's own older keys and calls them negatives; and at most ``batch / (4 (1 - momentum))``, because keys
+            that are older than the teacher's memory are told apart by their age, and the features collapse.
         projection_dim: length of the vectors that are compared, at least 2.
         hidden_dim: width of the projector's hidden layer.
         batch_norm: whether the projector has batch normalisation.
