@@ -224,7 +224,8 @@ def plot(cells: list[dict], out: Path) -> None:
             left.errorbar(RATES, means, halves, color=colour, label=arm, marker="o", capsize=3)
         left.set_xscale("log")
         left.set(title=case, xlabel="learning rate", ylabel="test accuracy in %")
-        left.legend(title="batch normalisation", fontsize="small")
+        if row == 0:
+            left.legend(title="batch normalisation", fontsize="small")
         names = ("variation of the loss", "change of the gradient", "effective smoothness")
         for place, name in enumerate(names):
             pair = [interval(values(cells, case, arm, WATCHED_RATE, name)) for arm in ("without", "with")]
