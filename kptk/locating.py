@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
 from kptk import errors, settings
 from kptk.discovery import Offer
 from kptk.plugins import Plugins
+
+FILES_LOOKED_AT = 2000
+"""Files of a folder at which we look to choose among its readers."""
 
 
 def locate(
@@ -77,9 +83,31 @@ def locate(
         raise errors.InputError(
             f"no installed plugin reads {data} as {inputs or 'data'}. Readable: {', '.join(kinds) or 'nothing'}"
         )
+    if len(readers) > 1 and path.is_dir():
+        readers = _suiting(readers, path)
     if len(readers) > 1 and not any_reader:
         raise errors.ambiguous_name("--reader", data, [(offer.id, offer.label) for offer in readers])
     return readers[0], path.resolve()
+
+
+def locate_like(
+    plugins: Plugins, data: str, inputs: str, *, given: Collection[str] = (), form: str = ""
+) -> tuple[Offer, Path | None]:
+    """Find data for a model that exists: a reader of its own kind of input goes before all others.
+
+    Args:
+        plugins: the registry.
+        data: the name of a data set, or a path.
+        inputs: the kind of input that the model takes; empty for any.
+        given: the options for the data that have a value.
+        form: the form of example wanted.
+    """
+    try:
+        return locate(plugins, data, inputs, given=given, form=form)
+    except errors.InputError:
+        if inputs != "image":  # what arrays of any shape are called
+            raise
+        return locate(plugins, data, given=given, form=form)
 
 
 def _fitting(readers: list[Offer], given: Collection[str]) -> list[Offer]:
@@ -90,6 +118,22 @@ def _fitting(readers: list[Offer], given: Collection[str]) -> list[Offer]:
     usable = [offer for offer in having if set(offer.spec.needs) <= options]
     asked = [offer for offer in usable if offer.spec.needs]
     return asked or usable or having
+
+
+def _suiting(readers: list[Offer], folder: Path) -> list[Offer]:
+    """The readers that a folder's own files mean: one of pictures with texts only if about as many of both are there."""
+    files = itertools.islice(
+        (name for _, _, names in os.walk(folder, followlinks=True) for name in names), FILES_LOOKED_AT
+    )
+    count = Counter(Path(name).suffix.lower() for name in files)
+
+    def fits(offer: Offer) -> bool:
+        sizes = [sum(count[suffix] for suffix in kind) for kind in offer.spec.full_of]
+        return min(sizes, default=0) > max(sizes, default=0) / 2
+
+    fitting = [offer for offer in readers if fits(offer)]
+    most = max((len(offer.spec.full_of) for offer in fitting), default=0)
+    return [offer for offer in fitting if len(offer.spec.full_of) == most] or readers
 
 
 def stand_in(plugins: Plugins, recipe: Offer, data: str, given: Collection[str] = ()) -> Offer:

@@ -168,6 +168,8 @@ class DatasetSpec(Spec):
         reads: what paths it reads: file suffixes such as ``".npz"``, and ``"folder"``; empty for a named set.
         needs: options that have no default and must be given: a reader of paths that others read too is then taken only where
             the user gave them, such as ``("image",)`` for the column of a table that names pictures.
+        full_of: for a reader of folders: what kinds of files such a folder is full of, each given by its endings, such as
+            ``((".png", ".jpg"), (".txt",))`` for pictures with as many texts. Chooses among readers of the same folder.
         suggests: settings that suit this data, such as ``{"preprocessor.flip": 0.0}`` for digits.
         samples: how many examples there are, 0 when it depends on the path.
         licence: the data's licence, in a few words.
@@ -180,6 +182,7 @@ class DatasetSpec(Spec):
     form: str = ""
     reads: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    full_of: tuple[tuple[str, ...], ...] = ()
     suggests: Mapping[str, Any] = field(default_factory=dict, hash=False)
     samples: int = 0
     licence: str = ""

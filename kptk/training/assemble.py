@@ -8,8 +8,9 @@ from typing import Any
 
 from kptk import assembly, errors, settings
 from kptk.caching import cached
-from kptk.config import HOLDOUT, Part, RunConfig, locate
+from kptk.config import HOLDOUT, Part, RunConfig
 from kptk.data import Source
+from kptk.locating import locate, locate_like
 from kptk.parts import Choice
 from kptk.plugins import Plugins, load_target
 
@@ -156,7 +157,7 @@ def open_like(
         inputs: the kind of input wanted, to choose among readers of the same paths; empty for any.
         form: the form of example wanted, see `kptk.spec.TaskSpec`.
     """
-    offer, _ = locate(plugins, data, inputs if inputs != "image" else "", given=_said(wanted), form=form)
+    offer, _ = locate_like(plugins, data, inputs, given=_said(wanted), form=form)
     known = {option.name for option in offer.spec.options}
     chosen = {key: value for key, value in wanted.items() if key in known}
     source = open_named(plugins, data, offer.spec.inputs, form, **chosen)

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+from kptk import endings
+
+SUFFIXES = frozenset(endings.IMAGES)
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I"})
 MOST_PIXELS = 100_000_000
 """More than a camera makes: a larger header is taken for a decompression bomb."""

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from kptk import runfolder
-from kptk.config import RunConfig, locate, resolve
+from kptk.config import RunConfig, resolve
 from kptk.data import Source
 from kptk.errors import InputError
 from kptk.finetuning import usual_preprocessor
+from kptk.locating import locate_like
 from kptk.parts import EVERYTHING, Choice
 from kptk.plugins import Plugins, load_target
 from kptk.request import from_run
@@ -137,7 +138,7 @@ class TrainedEncoder:
         elif len(self.row_shape) == 3:
             wanted |= {"image_size": self.row_shape[0], "channels": self.row_shape[-1]}
         if options:
-            offer, _ = locate(self.plugins, data, inputs if inputs != "image" else "", given=options)
+            offer, _ = locate_like(self.plugins, data, inputs, given=options)
             wanted |= {name: offer.spec.option(name).parse(text) for name, text in options.items()}
         if self.fitted is None:
             return choice.of(open_like(self.plugins, data, self.row_shape, wanted, inputs))

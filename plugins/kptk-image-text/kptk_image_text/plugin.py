@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from kptk import BackboneSpec, CommandSpec, DatasetSpec, ObjectiveSpec, Option, PreprocessorSpec, RecipeSpec, hookimpl
+from kptk.endings import IMAGES
 
 KIND = "image_text"
 CLIP = "https://arxiv.org/abs/2103.00020"
@@ -175,6 +176,7 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         inputs=KIND,
         labels=True,
         reads=("folder",),
+        full_of=(IMAGES, (".txt",)),
         since="0.1.0",
     )
     yield DatasetSpec(

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import kptk
-from kptk.locating import locate
+from kptk.locating import locate, locate_like
 from kptk.plugins import Plugins
 from kptk_image_text.pairs import captions_of
 
@@ -190,3 +190,23 @@ def test_shared_captions_are_counted(pictures) -> None:
     rows = [("one.png", "same", "a", ""), ("two.png", "same", "a", ""), ("three.png", "other", "a", "")]
     source = _open(table(pictures, rows), {"image": "file", "text": "caption"})
     assert source.shared == 2 and "2 share a caption with another image" in source.describe()
+
+
+def test_a_folder_is_read_by_what_it_is_full_of(pictures) -> None:
+    plugins = Plugins()
+
+    def reader() -> str:
+        return locate(plugins, str(pictures))[0].id
+
+    assert reader() == "vision/image_folder"
+    (pictures / "readme.txt").write_text("Three pictures.")  # one text makes no captions
+    assert reader() == "vision/image_folder"
+    for name in ("one", "two", "three"):
+        (pictures / f"{name}.txt").write_text(f"picture {name}")
+    assert reader() == "image_text/captioned_folder"
+    assert (
+        locate_like(plugins, str(pictures), "image")[0].id == "vision/image_folder"
+    )  # a model of images wants no captions
+    for picture in pictures.glob("*.png"):
+        picture.unlink()
+    assert reader() == "text/text_folder"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from kptk import BackboneSpec, DatasetSpec, Option, PreprocessorSpec, hookimpl
+from kptk.endings import TEXTS
 
 _PACKED = ("", ".gz", ".xz")
 _COMMON = (
@@ -118,7 +119,7 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         summary="Plain text, a document a line, a paragraph or a file.",
         options=(_unit("line"), *_COMMON),
         inputs="text",
-        reads=_endings(".txt", ".text", ".md", ".rst"),
+        reads=_endings(*TEXTS),
         since="0.2.0",
     )
     yield DatasetSpec(
@@ -129,6 +130,7 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         inputs="text",
         labels=True,
         reads=("folder",),
+        full_of=((*TEXTS, ".gz", ".xz"),),
         since="0.2.0",
     )
     yield DatasetSpec(

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from kptk.endings import TEXTS
 from kptk.errors import InputError
 from kptk_text.building import RowBuilder
 from kptk_text.rows import TextRows
 from kptk_text.scanning import scan
 
-SUFFIXES = (".txt", ".text", ".md", ".rst")
-ENDINGS = tuple(suffix + packed for suffix in SUFFIXES for packed in ("", ".gz", ".xz"))
+ENDINGS = tuple(suffix + packed for suffix in TEXTS for packed in ("", ".gz", ".xz"))
 
 
 def text_folder(
@@ -45,7 +45,7 @@ def text_folder(
     if not files:
         others = sum(len(names) for _, _, names in os.walk(root))
         raise InputError(
-            f"no text files in {root} ({others:,} other files). Readable: {', '.join(SUFFIXES)}, also packed as .gz or "
+            f"no text files in {root} ({others:,} other files). Readable: {', '.join(TEXTS)}, also packed as .gz or "
             ".xz, in sub-folders too."
         )
     builder = RowBuilder(root.name, on_bad_input=on_bad_input, duplicates=duplicates)

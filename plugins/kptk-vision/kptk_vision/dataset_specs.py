@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from kptk import DatasetSpec, Option
+from kptk.endings import IMAGES
 
 _READER = (
     Option(
@@ -64,6 +65,7 @@ def datasets() -> Iterator[DatasetSpec]:
         options=_READER,
         labels=True,
         reads=("folder",),
+        full_of=((*IMAGES, ".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2"),),
         since="0.1.0",
     )
     yield DatasetSpec(
