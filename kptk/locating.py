@@ -121,19 +121,18 @@ def _fitting(readers: list[Offer], given: Collection[str]) -> list[Offer]:
 
 
 def _suiting(readers: list[Offer], folder: Path) -> list[Offer]:
-    """The readers that a folder's own files mean: one of pictures with texts only if about as many of both are there."""
+    """The readers that would read most of a folder's files; one of two kinds of files wants about as many of both."""
     files = itertools.islice(
         (name for _, _, names in os.walk(folder, followlinks=True) for name in names), FILES_LOOKED_AT
     )
     count = Counter(Path(name).suffix.lower() for name in files)
 
-    def fits(offer: Offer) -> bool:
+    def read(offer: Offer) -> int:
         sizes = [sum(count[suffix] for suffix in kind) for kind in offer.spec.full_of]
-        return min(sizes, default=0) > max(sizes, default=0) / 2
+        return sum(sizes) if min(sizes, default=0) > max(sizes, default=0) / 2 else 0
 
-    fitting = [offer for offer in readers if fits(offer)]
-    most = max((len(offer.spec.full_of) for offer in fitting), default=0)
-    return [offer for offer in fitting if len(offer.spec.full_of) == most] or readers
+    most = max(map(read, readers))
+    return [offer for offer in readers if read(offer) == most]
 
 
 def stand_in(plugins: Plugins, recipe: Offer, data: str, given: Collection[str] = ()) -> Offer:
