@@ -63,11 +63,18 @@ def test_both_directions_in_one_sentence() -> None:
 
 
 def test_one_seed_says_so() -> None:
-    said = sentence([finding(5, 0.06, 0.06, 0.06, p=1.0, seeds=1)], 0.01)
-    assert (
-        said
-        == "simclr against scratch: +6.0 points at 5 labels per class. One seed says nothing on chance: use --seeds 5."
-    )
+    one = finding(5, 0.06, 0.06, 0.06, p=1.0, seeds=1)
+    assert sentences([one], [one], 0.01) == [
+        "simclr against scratch: +6.0 points at 5 labels per class.",
+        "One seed says nothing on chance: use --seeds 5.",
+    ]
+
+
+def test_many_pairs_are_counted() -> None:
+    pairs = [finding(5, 0.2, 0.1, 0.3, first=f"a{i}", second=f"b{i}") for i in range(9)]
+    pairs += [finding(5, 0.0, -0.1, 0.1, p=0.9, first=f"c{i}", second=f"d{i}") for i in range(9)]
+    said = sentences([finding(5, 0.2, 0.1, 0.3)], pairs, 0.01)
+    assert said[1:] == ["Of the 18 other pairs of arms 9 differ: see the table of differences."]
 
 
 def test_pairs_that_cannot_be_told_apart_are_named_once() -> None:

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 SIGNIFICANT = 0.05
 
 
+PAIRS_TOLD = 15
+"""More pairs of arms than these are counted rather than told in words: six arms beside the baseline."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """The difference of two arms at one number of labels.
@@ -66,9 +70,16 @@ def sentences(against: Sequence[Finding], between: Sequence[Finding], margin: fl
     lines = [sentence(group, margin) for group in _grouped(against)]
     pairs = _grouped(between)
     told = [group for group in pairs if any(finding.real for finding in group)]
+    if against and against[0].seeds < 2:
+        return [*lines, "One seed says nothing on chance: use --seeds 5."]
+    if len(pairs) > PAIRS_TOLD:
+        return [
+            *lines,
+            f"Of the {len(pairs):,} other pairs of arms {len(told):,} differ: see the table of differences.",
+        ]
     lines += [sentence([finding for finding in group if finding.real], margin) for group in told]
     same = [f"{group[0].first} and {group[0].second}" for group in pairs if group not in told]
-    if same and against and against[0].seeds > 1:
+    if same:
         lines.append(f"No difference could be shown between {joined(same, '; ')}.")
     return lines
 
@@ -106,7 +117,7 @@ def sentence(findings: Sequence[Finding], margin: float) -> str:
     first, second = findings[0].first, findings[0].second
     if findings[0].seeds < 2:
         gains = ", ".join(f"{100 * finding.mean:+.1f} points {finding.place}" for finding in findings)
-        return f"{first} against {second}: {gains}. One seed says nothing on chance: use --seeds 5."
+        return f"{first} against {second}: {gains}."
     ahead = [finding for finding in findings if finding.real and finding.mean > 0]
     behind = [finding for finding in findings if finding.real and finding.mean < 0]
     none = [finding for finding in findings if not finding.real]

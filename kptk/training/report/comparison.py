@@ -136,6 +136,9 @@ SECTIONS: Sections = (
     ("environment", "Environment", comparison_parts.environment),
 )
 
+ARMS_NAMED = 6
+"""More arms than these are counted in the title rather than named."""
+
 
 def render_comparison(path: Path, reporter: Reporter) -> str:
     """The whole page of a comparison.
@@ -146,11 +149,12 @@ def render_comparison(path: Path, reporter: Reporter) -> str:
     """
     page = ComparisonPage(path)
     arms = list(dict.fromkeys(efficiency.arm_name(r["arm"]) for r in page.accuracy if not r.get("control")))
+    names = ", ".join(arms) if len(arms) <= ARMS_NAMED else f"{len(arms)} arms"
     return render_document(
         Document(
-            title=f"Comparison of {', '.join(arms)}",
+            title=f"Comparison of {names}",
             kind="Comparison",
-            heading=", ".join(arms),
+            heading=names,
             parts=str(page.summary.get("data", page.environment.get("data", {}).get("description", ""))),
             path=str(path),
             banner=banner(page),

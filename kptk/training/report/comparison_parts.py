@@ -27,9 +27,15 @@ def differences(page: ComparisonPage) -> Html | None:
                 f"{f['first']} − {f['second']}",
                 place_name(f["labels_per_class"]),
                 f"{100 * f['mean']:+.1f} points",
-                f"[{100 * f['low']:+.1f}, {100 * f['high']:+.1f}]",
-                number(f.get("p")),
-                number(f.get("p_holm")),
+                *(
+                    (
+                        f"[{100 * f['low']:+.1f}, {100 * f['high']:+.1f}]",
+                        number(f.get("p")),
+                        number(f.get("p_holm")),
+                    )
+                    if f["seeds"] > 1
+                    else ("–", "–", "–")  # one seed has no spread
+                ),
                 f"{f['seeds']:,}",
             )
             for f in found
