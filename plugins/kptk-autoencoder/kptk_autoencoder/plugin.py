@@ -87,6 +87,9 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
         options=(
             Option(name="latent_dim", type=int, default=32, low=1, help="Length of the code."),
             Option(name="beta", default=1.0, low=0.0, help="Weight of the KL term; 1 is the evidence bound itself."),
+            Option(
+                name="beta_warmup", default=0.3, low=0.0, high=1.0, help="Share of the run in which beta rises from 0."
+            ),
             _error("cross_entropy", "mse", default="cross_entropy"),
             Option(name="stddev", default=0.1, above=0.0, help="Standard deviation of Gaussian pixels (error=mse)."),
             _FILTERS,
@@ -95,7 +98,11 @@ def kptk_objectives() -> Iterator[ObjectiveSpec]:
         chance=_NO_CHANCE,
         cost="about two supervised steps: encoder and decoder",
         when="You want to draw new images, or a code without holes.",
-        references=("https://arxiv.org/abs/1312.6114", "https://openreview.net/forum?id=Sy2fzU9gl"),
+        references=(
+            "https://arxiv.org/abs/1312.6114",
+            "https://openreview.net/forum?id=Sy2fzU9gl",
+            "https://arxiv.org/abs/1511.06349",
+        ),
         since="0.1.0",
     )
     yield ObjectiveSpec(

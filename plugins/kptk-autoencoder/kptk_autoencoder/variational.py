@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kptk.training.clock import Clock
 from kptk.training.preprocessor import Preprocessor
 from kptk.types import Tensor
 from kptk_autoencoder.corruption import Seed
@@ -77,6 +78,9 @@ class Variational(Reconstruction):
         views: a preprocessor that makes one view.
         latent_dim: length of the code, at least 1.
         beta: weight of the KL term; 1 is the bound itself, more forces a simpler code.
+        beta_warmup: share of the run in which the weight rises from 0 to `beta`, 0 to 1. Without it the KL term can win
+            before the decoder has learned to use the code, which is then ignored for good. No rise where the number of
+            steps is not known.
         error: ``"cross_entropy"`` for Bernoulli pixels, ``"mse"`` for Gaussian ones.
         stddev: standard deviation of Gaussian pixels, above 0; not used with cross entropy.
         decoder_filters: width of the decoder at the image's own size, at least 1.
@@ -92,7 +96,8 @@ class Variational(Reconstruction):
         ['kl', 'loss', 'psnr', 'ssim']
 
     References:
-        https://arxiv.org/abs/1312.6114; beta: https://openreview.net/forum?id=Sy2fzU9gl
+        https://arxiv.org/abs/1312.6114; beta: https://openreview.net/forum?id=Sy2fzU9gl; its rise:
+        https://arxiv.org/abs/1511.06349
     """
 
     def __init__(
@@ -102,6 +107,7 @@ class Variational(Reconstruction):
         *,
         latent_dim: int = 32,
         beta: float = 1.0,
+        beta_warmup: float = 0.3,
         error: str = "cross_entropy",
         stddev: float = 0.1,
         decoder_filters: int = 8,
@@ -111,6 +117,7 @@ class Variational(Reconstruction):
         super().__init__(backbone, views, error=error, decoder_filters=decoder_filters, code_shape=code, **kwargs)
         self.latent_dim = latent_dim
         self.beta = beta
+        self.beta_warmup = beta_warmup
         self.stddev = stddev
         # Small at first, so that the first draws are near the prior and exp(log_variance) cannot run away.
         small = keras.initializers.RandomNormal(stddev=0.01)
@@ -119,6 +126,7 @@ class Variational(Reconstruction):
         for layer in (self.to_mean, self.to_log_variance):
             layer.build((None, *feature_shape(backbone)))
         self.kl = keras.metrics.Mean(name="kl")
+        self.clock = Clock()
 
     def decode(self, features: Tensor, seed: Seed) -> dict[str, Tensor]:
         """Draw a code by ``m + s e``, ``e ~ N(0, 1)``, through which gradients reach m and s; and decode it."""
@@ -134,7 +142,19 @@ class Variational(Reconstruction):
         raw, targets = outputs["raw"], outputs["targets"]
         bernoulli = self.error == "cross_entropy"
         nll = bernoulli_nll(raw, targets) if bernoulli else gaussian_nll(raw, targets, self.stddev)
-        return ops.mean(nll + self.beta * kl_to_standard_normal(outputs["mean"], outputs["log_variance"]))
+        return ops.mean(nll + self.kl_weight() * kl_to_standard_normal(outputs["mean"], outputs["log_variance"]))
+
+    def kl_weight(self) -> Tensor:
+        """`beta`, or what it has risen to at this step."""
+        if not self.beta_warmup:
+            return self.beta
+        known = self.clock.total > 0
+        return self.beta * ops.where(known, self.clock.share(self.beta_warmup), 1.0)
+
+    def update_state(self, outputs: dict[str, Tensor]) -> None:
+        """Count the step."""
+        del outputs
+        self.clock.advance()
 
     def compute_metrics(self, x: Tensor, y: Tensor, y_pred: Any, sample_weight: Tensor = None) -> dict[str, Tensor]:
         """Add the KL term to the figures."""
@@ -151,5 +171,5 @@ class Variational(Reconstruction):
 
     def get_config(self) -> dict[str, Any]:
         """Return every argument."""
-        names = ("latent_dim", "beta", "stddev")
+        names = ("latent_dim", "beta", "beta_warmup", "stddev")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -141,6 +141,18 @@ def test_variational_bound_is_nll_plus_beta_kl_and_starts_near_the_prior() -> No
     assert np.abs(log_variance).max() < 1
 
 
+def test_the_weight_of_the_kl_term_rises_over_a_share_of_the_run() -> None:
+    model = objective("variational", beta=2.0, beta_warmup=0.5)
+    assert float(numbers(model.kl_weight())) == 2.0  # how long the run will be is not known
+    model.clock.set_total(8)
+    weights = []
+    for _ in range(6):
+        weights.append(float(numbers(model.kl_weight())))
+        model.update_state({})
+    assert weights == [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]
+    assert objective("variational", beta=2.0, beta_warmup=0.0).kl_weight() == 2.0
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_resumed_steps_are_bit_identical(name: str) -> None:
     """Four steps, or two, a checkpoint put back into a new model, and two more: the same bits."""
