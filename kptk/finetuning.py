@@ -243,7 +243,7 @@ def _misfits(plugins: Plugins, config: FineTuneConfig, trained: RunConfig | None
     if task.spec.features == "target":
         if not strategy.spec.writes:
             yield f"task {task.id} writes texts, which takes a decoder: --strategy encoder_decoder"
-    elif gives and task.spec.features not in ("vector", "sequence", gives):
+    elif gives and task.spec.features not in ("vector", "pair", "sequence", gives):
         yield (
             f"task {task.id} needs a {task.spec.features} of features but {backbone.id if backbone else strategy.id} "
             f"returns a {gives}. Use another backbone, or a strategy that adds a decoder: --strategy encoder_decoder"

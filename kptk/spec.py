@@ -139,12 +139,13 @@ class TaskSpec(Spec):
 
     Args:
         inputs: the kinds of input it works on; empty for any.
-        labels: what its labels are: ``"class"``, ``"number"``, ``"mask"``, ``"tags"``, ``"span"``, ``"text"`` or ``""`` for
-            none.
+        labels: what its labels are: ``"class"``, ``"number"``, ``"mask"``, ``"tags"``, ``"span"``, ``"text"``, ``"score"`` or
+            ``""`` for none.
         form: the form of its examples where one is more than an input with an answer, such as ``"tagged_words"``; it then
             learns from data of that form. Empty for plain rows.
-        features: what it needs of the backbone: ``"vector"``, ``"map"``, ``"sequence"``; or ``"target"``, a vector for each
-            place of a text that is written, which takes a strategy that `writes`.
+        features: what it needs of the backbone: ``"vector"``, ``"map"``, ``"sequence"``; ``"pair"``, the vectors of two inputs
+            that the backbone reads each by itself; or ``"target"``, a vector for each place of a text that is written, which
+            takes a strategy that `writes`.
         several: whether it holds several tasks, see `kptk.training.task.Task.task_names`.
     """
 

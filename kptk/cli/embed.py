@@ -30,16 +30,18 @@ def embed(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write the features that RUN's encoder gives for some data."""
+    """Write the features that RUN's encoder gives for some data.
+
+    RUN may be a fine-tuning for similarity: then they are what it compares by their cosine.
+    """
     from kptk.config import locate
     from kptk.parts import Choice
     from kptk.plugins import Plugins
-    from kptk.runfolder import RunFolder
-    from kptk.training.embedding import check_target
+    from kptk.training.embedding import check_run, check_target
 
     plugins = Plugins()
     check_target(Path(out))
-    _ = RunFolder.open(run).backbone  # refuse a wrong folder or path before Keras is imported
+    check_run(run, plugins)  # refuse a wrong folder or path before Keras is imported
     locate(plugins, data, any_reader=True)
     from kptk.training import backend
 

@@ -176,6 +176,10 @@ def _ready(subject: Subject) -> tuple[Any, Any, Any]:
 
         if subject.spec.features == "target":
             model, x = _writing(task, x)
+        elif subject.spec.features == "pair":
+            x, classes = _paired(x, classes)
+            task.row_shape = tuple(x.shape[1:])
+            model = Whole(_backbone(kind, "vector"), task, toys.toy(kind).views(1))
         else:
             model = Whole(_backbone(kind, subject.spec.features), task, toys.toy(kind).views(1))
     y = model.task.example_labels(x, classes)
@@ -183,6 +187,18 @@ def _ready(subject: Subject) -> tuple[Any, Any, Any]:
         model.task.adapt(y)
     model.compile(keras.optimizers.Adam(3e-3), metrics=None)
     return model, x, y
+
+
+def _paired(rows: Any, classes: Any) -> tuple[Any, Any]:
+    """Pairs of rows, and for each 1 if both are of one class and 0 if not, half of them each."""
+    partner = np.empty(len(rows), dtype=np.int64)
+    for place in range(len(rows)):
+        same = classes == classes[place]
+        wanted = same if place % 2 else ~same
+        wanted[place] = False
+        choices = np.flatnonzero(wanted)
+        partner[place] = choices[place % len(choices)]
+    return np.stack([rows, rows[partner]], axis=1), (classes == classes[partner]).astype("int64")
 
 
 def _writing(task: Task, rows: Any) -> tuple[Any, Any]:

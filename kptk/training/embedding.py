@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kptk.data import Source
-from kptk.errors import RunError, UsageError
+from kptk.errors import InputError, RunError, UsageError
+from kptk.finetuning import read
 from kptk.parts import EVERYTHING, Choice
 from kptk.plugins import Plugins
+from kptk.runfolder import CONFIG, RunFolder
+from kptk.training.paths import finetuned_file
 from kptk.training.reporter import Reporter
 
 FORMATS = (".npz", ".parquet")
@@ -42,7 +46,7 @@ def embed(
     """Compute the features of data with a run's encoder and write them.
 
     Args:
-        run: the run folder.
+        run: the run folder; or that of a fine-tuning whose task makes embeddings of single inputs, or its ``.keras`` file.
         data: a path or the name of a data set.
         out: a ``.npz`` (arrays ``features``, and ``labels``, ``class_names``, ``names`` where known) or a ``.parquet``
             (columns ``row``, ``name``, ``label``, ``features``).
@@ -54,15 +58,14 @@ def embed(
     Returns:
         What was written: path, rows and dimensions.
     """
-    from kptk.training.encoder import TrainedEncoder
     from kptk.training.features import extract
 
     out = Path(out)
     check_target(out)
-    encoder = TrainedEncoder(run, plugins)
-    source = encoder.open(data, on_bad_input=on_bad_input, whole=True, choice=choice)
+    plugins = plugins or Plugins()
+    encoder, source = _opened(Path(run), plugins)(data, on_bad_input, choice)
     with (reporter or Reporter()).progress("Embedding", len(source)) as advance:
-        features = extract(encoder.run(), source, progress=lambda done: advance(done, ""))
+        features = extract(encoder, source, progress=lambda done: advance(done, ""))
     write = _write_npz if out.suffix == ".npz" else _write_parquet
     part = out.with_name(f".{out.name}.part")
     try:
@@ -78,6 +81,53 @@ def embed(
         "dimensions": int(features.shape[1]),
         "data": source.describe(),
     }
+
+
+def check_run(run: str | Path, plugins: Plugins) -> bool:
+    """Refuse what makes no features, by what is written about it and without Keras.
+
+    Args:
+        run: a run folder or a ``.keras`` file.
+        plugins: the registry.
+
+    Returns:
+        Whether it is a fine-tuning.
+
+    Raises:
+        InputError: if it is neither, or predicts something else.
+    """
+    path = Path(run)
+    if path.suffix == ".keras" and path.is_file():
+        return finetuned_file(path, plugins)
+    folder = RunFolder.open(path)
+    if folder.finetuned:
+        task = plugins.find("task", read(path / CONFIG).names["task"])
+        if task.spec.features == "pair":
+            _ = folder.model
+            return True
+    _ = folder.backbone  # an unfinished run, or a fine-tuning, says so
+    return False
+
+
+def _opened(run: Path, plugins: Plugins) -> Callable[[str, str | None, Choice], tuple[Any, Source]]:
+    """What opens data: a function that returns an encoder and the rows for it."""
+    if not check_run(run, plugins):
+        from kptk.training.encoder import TrainedEncoder
+
+        trained = TrainedEncoder(run, plugins)
+        return lambda data, bad, choice: (
+            trained.run(),
+            trained.open(data, on_bad_input=bad, whole=True, choice=choice),
+        )
+    from kptk.training.finetuned import FineTuned
+
+    tuned = FineTuned(run, plugins)
+    embedder = tuned.model.task.embedder(tuned.model)
+    if embedder is None:
+        raise InputError(
+            f"{run} is a fine-tuned model, which has predictions, not features. See: kptk predict {run} --data PATH -o out.csv"
+        )
+    return lambda data, bad, choice: (embedder, tuned.open_single(data, on_bad_input=bad, choice=choice))
 
 
 def _names(source: Source) -> list[str]:

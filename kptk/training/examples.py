@@ -27,12 +27,14 @@ class Examples:
         target_length: of a task that writes texts: tokens of one, its start token among them.
         decoding: options that only decide how predictions are made of outputs, so that they may change after the training.
         rows_at_once: rows of a step when it predicts and is scored; few where the outputs of a row are many.
+        least_batch: rows of a training step at least, for a loss that compares rows with each other.
     """
 
     form: ClassVar[str] = ""
     target_length: int = 0
     decoding: ClassVar[tuple[str, ...]] = ()
     rows_at_once: ClassVar[int] = 256
+    least_batch: int = 1
 
     def attach(self, backbone: keras.Model) -> None:
         """Look at the backbone before the head is built, for a head that shares something with it.
@@ -88,6 +90,17 @@ class Examples:
 
     def judge(self, model: Any) -> keras.Model | None:
         """A model from rows to what `score_rows` takes, where that is not the predictions; None where it is.
+
+        Args:
+            model: the fine-tuned model.
+        """
+        del model
+        return None
+
+    def embedder(self, model: Any) -> keras.Model | None:
+        """A model from single raw inputs to vectors that may be compared by their cosine; None if the task makes none.
+
+        It is called with an even number of rows.
 
         Args:
             model: the fine-tuned model.

@@ -19,6 +19,7 @@ from kptk.training.finetuned import FineTuned
 from kptk.training.paths import check_free, default_target
 from kptk.training.strategy import Strategy
 from kptk.training.tokens import TokenFacts
+from kptk.training.two_sides import SIDES
 
 FORMATS = ("keras", "savedmodel", "onnx", "litert")
 TOLERANCE = 1e-4
@@ -116,7 +117,8 @@ def raw_dtype(model: Strategy) -> str:
     """
     if isinstance(getattr(model.preprocessor, "tokens", None), TokenFacts):
         return "int32"
-    return "uint8" if model.preprocessor is not None and len(model.task.row_shape) == 3 else "float32"
+    rank = len(model.task.row_shape) - (model.task.features == "pair")
+    return "uint8" if model.preprocessor is not None and rank == 3 else "float32"
 
 
 def random_rows(model: Strategy, rows: int) -> np.ndarray[Any, Any]:
@@ -126,8 +128,15 @@ def random_rows(model: Strategy, rows: int) -> np.ndarray[Any, Any]:
         model: the fine-tuned model.
         rows: how many.
     """
+    shape = tuple(model.task.row_shape)
+    if model.task.features == "pair":
+        return _random(model, rows * SIDES, shape[1:]).reshape(rows, *shape)
+    return _random(model, rows, shape)
+
+
+def _random(model: Strategy, rows: int, row_shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     rng = np.random.default_rng(0)
-    shape = (rows, *model.task.row_shape)
+    shape = (rows, *row_shape)
     found = getattr(model.preprocessor, "tokens", None)
     if isinstance(found, TokenFacts):
         tokens = rng.integers(1, found.vocabulary, shape).astype("int32")

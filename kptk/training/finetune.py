@@ -88,6 +88,7 @@ class FineTune:
         self.scorer = Scorer(self.model)
         if self.split.train.labels is not None:
             self.model.task.adapt(self.split.train.labels)
+        self.model.check_batch(self.batch_size)
         self.model.prepare_rows(self.split.train.source, self.split.train.labels)
         self.model.compile(plain_optimizer(self.train), metrics=None)
 

@@ -92,6 +92,23 @@ class FineTuned:
         found = choice.of(open_like(self.plugins, data, fixed, wanted, kind, form=task.form))
         return task.prompts(found, preprocessor) if whole else task.examples(found, preprocessor)
 
+    def open_single(self, data: str, *, on_bad_input: str | None = None, choice: Choice = EVERYTHING) -> Source:
+        """Open plain data, each row of which is one input of a task of pairs.
+
+        Args:
+            data: a path or the name of a data set.
+            on_bad_input: ``"error"`` or ``"skip"``, for readers that have the option.
+            choice: the rows wanted; one that names a part takes no other.
+        """
+        shape = tuple(self.model.task.row_shape)[1:]
+        wanted: dict[str, Any] = {"on_bad_input": on_bad_input} | ({} if choice.part else {"split": ""})
+        if len(shape) == 3:
+            wanted |= {"image_size": shape[0], "channels": shape[-1]}
+        preprocessor = self.model.preprocessor
+        if preprocessor is None or not preprocessor.fits:
+            return choice.of(open_like(self.plugins, data, shape, wanted))
+        return preprocessor.prepared(choice.of(open_like(self.plugins, data, None, wanted, preprocessor.kind)))
+
     def decode_with(self, options: Mapping[str, str]) -> None:
         """Change how predictions are made of the model's outputs.
 

@@ -87,6 +87,16 @@ class PhasedModel(keras.Model, abc.ABC):
             y: labels, or None.
         """
 
+    def check_batch(self, size: int) -> None:
+        """Refuse a batch of which nothing can be learned.
+
+        Args:
+            size: rows of a step.
+
+        Raises:
+            UsageError: if there are too few.
+        """
+
     def training_arrays(self, x: Any, y: Any) -> tuple[Any, Any]:
         """What `fit` trains on when it gets arrays: those, unless a strategy adds rows.
 
@@ -253,6 +263,7 @@ class PhasedModel(keras.Model, abc.ABC):
         if arrays:
             self.look_at(x, y)
             x, y = self.training_arrays(x, y)
+            self.check_batch(min(batch_size or 32, len(x)))
         history, done = None, int(kwargs.pop("initial_epoch", 0))
         phases = [self.cached_or_not(phase, len(x) if arrays else 0) for phase in self.phases()]
         for phase, count in zip(phases, split_epochs(phases, self.useful(epochs - done)), strict=True):

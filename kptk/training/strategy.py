@@ -18,6 +18,7 @@ from kptk.training.phases import Featuriser
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.task import Task
 from kptk.training.tokens import network_for
+from kptk.training.two_sides import folded, unfolded
 from kptk.types import Tensor
 
 
@@ -165,10 +166,14 @@ class Strategy(PhasedModel, abc.ABC):
             inputs: raw inputs, shape ``(batch, ...)``.
             training: whether this is a training step.
         """
+        pairs = self.task.features == "pair"
+        if pairs:
+            inputs = folded(inputs)
         if self.preprocessor is not None:
             augment = training and self.augment
             inputs = self.preprocessor(inputs)[0] if augment else self.preprocessor.plain(inputs)
-        return self.task.degrade(inputs, training)
+        prepared = self.task.degrade(inputs, training)
+        return unfolded(prepared) if pairs else prepared
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Outputs of the task, such as logits."""
@@ -189,8 +194,7 @@ class Strategy(PhasedModel, abc.ABC):
         Args:
             inputs: a `keras.Input` of raw inputs.
         """
-        prepared = inputs if self.preprocessor is None else self.preprocessor.plain(inputs)
-        features = self.encode(self.task.degrade(prepared, False), False)
+        features = self.encode(self.prepare(inputs, False), False)
         return self.task.activate(self.task.call(features, training=False))
 
     def compute_loss(
@@ -258,6 +262,14 @@ class Strategy(PhasedModel, abc.ABC):
                 raise InputError(f"x has {len(x):,} rows but y has {len(labels):,}. Give one label for each row of x.")
             self.task.check_labels(labels)
             self.task.adapt(labels)
+
+    def check_batch(self, size: int) -> None:
+        """Refuse a batch of which the task can learn nothing."""
+        if size < self.task.least_batch:
+            raise UsageError(
+                f"task {self.task.name} needs at least {self.task.least_batch} rows a step, since it compares rows with each "
+                f"other. Received: {size}. Give a larger batch (batch_size), or more rows."
+            )
 
     def get_config(self) -> dict[str, Any]:
         """Return backbone, task and preprocessor; a leaf adds its options."""

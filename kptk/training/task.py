@@ -28,7 +28,8 @@ class Task(Examples, keras.layers.Layer, abc.ABC):
     It is saved within the model, so labels keep their names from training to prediction.
 
     Attributes:
-        features: what the head takes: ``"vector"``, ``"map"`` or ``"sequence"``.
+        features: what the head takes: ``"vector"``, ``"map"``, ``"sequence"``; or ``"pair"``, the vectors of two inputs, of
+            shape ``(batch, 2, dim)``.
         metric: the figure of `score` by which a model is chosen.
         higher_is_better: whether more of it is better.
         learns_from_labels: whether `targets` means anything; if not, `input_targets` does.
@@ -40,7 +41,7 @@ class Task(Examples, keras.layers.Layer, abc.ABC):
     """
 
     features: ClassVar[str] = "vector"
-    metric: ClassVar[str] = "loss"
+    metric: str = "loss"
     higher_is_better: ClassVar[bool] = True
     learns_from_labels: ClassVar[bool] = True
 

@@ -22,6 +22,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from kptk.errors import UsageError
+from kptk.training.two_sides import both_sides
 from kptk.types import Tensor
 
 EMBED, ENCODER, POOL, TABLE = "embed", "encoder", "pool", "token_embedding"
@@ -198,7 +199,7 @@ def token_vectors(backbone: keras.Model) -> keras.Model | None:
 
 
 def network_for(task: Any, backbone: keras.Model) -> keras.Model:
-    """What gives a task its features: the backbone, or its vectors of the tokens if the task takes a sequence.
+    """What gives a task its features: the backbone, its vectors of the tokens for a sequence, or both sides of a pair.
 
     Args:
         task: the task, a `kptk.training.task.Task`.
@@ -207,6 +208,8 @@ def network_for(task: Any, backbone: keras.Model) -> keras.Model:
     Raises:
         UsageError: if the task takes a sequence and the backbone has none.
     """
+    if task.features == "pair":
+        return both_sides(backbone)
     if task.features == "target":
         raise UsageError(f"task {task.name} writes texts, which takes a decoder. Use the strategy encoder_decoder.")
     if task.features != "sequence" or len(backbone.output_shape) == 3:

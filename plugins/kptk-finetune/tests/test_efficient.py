@@ -153,3 +153,34 @@ def test_the_head_has_the_first_phase_for_itself(backbone, rows, name, rest) -> 
     trained.fit(model.cached_features(rows[0]), rows[1], epochs=1, verbose=0)
     moved = {v.path for v in model.weights if not np.array_equal(before[v.path], keras.ops.convert_to_numpy(v.value))}
     assert {path for path in moved if "seed_generator" not in path} == HEAD
+
+
+@pytest.mark.parametrize(("name", "share"), [("lora", 0.5), ("lora", 0.0), ("bitfit", 0.5), ("bitfit", 0.0)])
+def test_several_heads_on_a_trunk_of_which_little_changes(backbone, rows, tmp_path, name, share) -> None:
+    """Hard sharing: one change of the trunk for all tasks, every head, and the learned weights of the tasks."""
+    keras = backend.import_keras()
+    x, classes = rows
+    y = np.stack([classes, x.mean(axis=(1, 2, 3)), np.full(len(x), np.nan)], axis=1).astype("float32")
+    y[::4, 1] = np.nan
+    model = kptk.finetune(
+        name,
+        backbone,
+        task="several",
+        tasks="shape:3,brightness:number,unknown:2",
+        weighting="uncertainty",
+        head_share=share,
+    )
+    before, after = fit(model, (x, y), epochs=4)
+    heads = {"several/heads/kernel", "several/heads/bias", "several/log_sigma"}
+    trunk = {v.path for v in (model.adapters() if name == "lora" else model.biases())}
+    assert changed(before, after) == heads | trunk | {"several/mean", "several/spread"}
+    # Nobody knows a label of the last task, so its columns of the heads keep their bits, and its weight.
+    for path in ("several/heads/kernel", "several/heads/bias", "several/log_sigma"):
+        unknown = slice(-1, None) if path.endswith("sigma") else slice(-2, None)
+        np.testing.assert_array_equal(after[path][..., unknown], before[path][..., unknown])
+        assert not np.array_equal(after[path], before[path])
+    predicted = keras.ops.convert_to_numpy(model.predictions(x))
+    assert predicted.shape == (len(x), 3 + 1 + 2)
+    model.save(tmp_path / "m.keras")
+    loaded = kptk.load_model(tmp_path / "m.keras")
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(loaded.predictions(x)), predicted, rtol=1e-4, atol=1e-5)

@@ -6,7 +6,7 @@ from kptk import DatasetSpec, Option, TaskSpec, hookimpl
 
 _PACKED = ("", ".gz", ".xz")
 _TEXT = ("text",)
-_WORDS, _QUESTIONS, _PAIRS = "tagged_words", "questions", "text_pairs"
+_WORDS, _QUESTIONS, _PAIRS, _SCORED = "tagged_words", "questions", "text_pairs", "scored_pairs"
 _COMMON = (
     Option(name="encoding", type=str, default="utf-8", help="Encoding, unless a byte order mark says otherwise."),
     Option(
@@ -107,6 +107,31 @@ def kptk_tasks() -> Iterator[TaskSpec]:
         references=("https://arxiv.org/abs/1907.12461", "https://arxiv.org/abs/1706.03762"),
         since="0.1.0",
     )
+    yield TaskSpec(
+        name="similarity",
+        aliases=("sts", "sentence_embeddings"),
+        target="kptk_text_tasks.similarity:Similarity",
+        summary="How alike two texts are, and embeddings to search by.",
+        options=(
+            Option(
+                name="loss",
+                type=str,
+                default="auto",
+                choices=("auto", "cosine", "cosent", "mnrl"),
+                help="By scores, by their order, or in-batch negatives; auto: as the data says.",
+            ),
+            Option(name="dim", type=int, default=0, low=0, help="Length of an embedding; 0: that of the features."),
+            Option(name="temperature", default=0.05, above=0.0, help="Of cosent and mnrl."),
+            Option(name="lowest", default=0.0, help="Score of two inputs with nothing in common."),
+            Option(name="highest", default=0.0, help="Score of two that say the same; 0: the highest there is."),
+        ),
+        inputs=("text", "image"),
+        labels="score",
+        form=_SCORED,
+        features="pair",
+        references=("https://arxiv.org/abs/1908.10084", "https://arxiv.org/abs/1705.00652"),
+        since="0.1.0",
+    )
 
 
 @hookimpl
@@ -164,5 +189,25 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         labels=True,
         form=_PAIRS,
         reads=(*_endings(".tsv", ".csv", ".jsonl", ".ndjson"), ".parquet"),
+        since="0.1.0",
+    )
+    yield DatasetSpec(
+        name="scored_pairs",
+        target="kptk_text_tasks.scored_pairs:scored_pairs",
+        summary="A table of pairs of texts, with a score or without.",
+        options=(
+            Option(name="first", type=str, default="", help="Column of first texts; by default first, sentence1 ..."),
+            Option(
+                name="second", type=str, default="", help="Column of second texts; by default second, sentence2 ..."
+            ),
+            Option(name="score", type=str, default="", help="Column of scores; by default score ...; - for none."),
+            Option(name="delimiter", type=str, default="auto", help="Of a CSV file; auto looks at the header."),
+            *_COMMON,
+        ),
+        inputs="text",
+        labels=True,
+        form=_SCORED,
+        reads=(*_endings(".csv", ".tsv", ".jsonl", ".ndjson"), ".parquet"),
+        references=("https://arxiv.org/abs/1708.00055",),
         since="0.1.0",
     )

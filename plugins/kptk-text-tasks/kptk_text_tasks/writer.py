@@ -10,6 +10,7 @@ from keras import ops
 
 from kptk.training.pieces import token_facts
 from kptk.types import Tensor
+from kptk_text_tasks.remembering import remembering_encoder
 from kptk_text_tasks.token_losses import counts
 
 NEVER = -1e9
@@ -39,14 +40,16 @@ class Counter(keras.Model):
 class Continuer(keras.Model):
     """From prompts to rows that go on with them, token by token.
 
-    Each token takes a pass of the whole row through the network: nothing is kept between them, so that any backbone will do.
+    Keys and values of the tokens before are kept where the backbone's layers allow it, see `kptk.training.token_cache`; with
+    other backbones each token takes a pass of the whole row through the network.
 
     Args:
         whole: the fine-tuned model.
         sampler: of `kptk_text_tasks.samplers.build_sampler`.
+        keep: whether to keep keys and values where that is possible.
     """
 
-    def __init__(self, whole: Any, sampler: Any) -> None:
+    def __init__(self, whole: Any, sampler: Any, *, keep: bool = True) -> None:
         super().__init__(name=f"{whole.name}_writer")
         self.whole = whole
         self.sampler = sampler
@@ -57,6 +60,7 @@ class Continuer(keras.Model):
         banned = np.zeros(found.vocabulary, dtype="float32")
         banned[[number for number in found.specials if number != found.end]] = NEVER
         self._banned = banned
+        self.kept = remembering_encoder(whole) if keep else None
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -67,13 +71,20 @@ class Continuer(keras.Model):
         ids = ops.where(ops.expand_dims(size > 0, 1), ids, ids[:1])
         there = ops.not_equal(ids, 0)
         index = ops.min(ops.sum(ops.cast(there, "int32"), axis=1))
-        return self.sampler(self._next, ids, index=index, mask=there, stop_token_ids=[self.end], model=self)
+        cache = None if self.kept is None else self.kept.fill(ids)
+        return self.sampler(
+            self._next, ids, cache=cache, index=index, mask=there, stop_token_ids=[self.end], model=self
+        )
 
     def _next(self, prompt: Tensor, cache: Any, index: Tensor) -> tuple[Tensor, None, Any]:
         """Logits of the token at a place, from those before it."""
-        rows = prompt if len(self.whole.task.row_shape) == 1 else ops.stack([prompt, ops.zeros_like(prompt)], axis=1)
-        vectors = self.whole.encode(rows, False)
-        logits = self.whole.task(ops.take(vectors, index - 1, axis=1)) + self._banned
+        if self.kept is not None:
+            vectors, cache = self.kept.step(prompt, cache, index - 1)
+        else:
+            two = len(self.whole.task.row_shape) > 1
+            rows = ops.stack([prompt, ops.zeros_like(prompt)], axis=1) if two else prompt
+            vectors = ops.take(self.whole.encode(rows, False), index - 1, axis=1)
+        logits = self.whole.task(vectors) + self._banned
         return ended(logits, prompt, self.end), None, cache
 
 
