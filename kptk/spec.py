@@ -168,6 +168,9 @@ class DatasetSpec(Spec):
         reads: what paths it reads: file suffixes such as ``".npz"``, and ``"folder"``; empty for a named set.
         needs: options that have no default and must be given: a reader of paths that others read too is then taken only where
             the user gave them, such as ``("image",)`` for the column of a table that names pictures.
+        refuses: ``"package.module:function"`` where a suffix does not say enough, called with the path and the names of the
+            options that the user set. A quick look, such as at the shapes of arrays: it raises `InputError` if the file is not
+            for this reader. It must not import Keras. Empty for none.
         suggests: settings that suit this data, such as ``{"preprocessor.flip": 0.0}`` for digits.
         samples: how many examples there are, 0 when it depends on the path.
         licence: the data's licence, in a few words.
@@ -180,6 +183,7 @@ class DatasetSpec(Spec):
     form: str = ""
     reads: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    refuses: str = ""
     suggests: Mapping[str, Any] = field(default_factory=dict, hash=False)
     samples: int = 0
     licence: str = ""

@@ -162,7 +162,7 @@ def _csv_rows(path: Path, bad: Bad, delimiter: str, encoding: str, usual: str) -
         names = [
             name.strip() or f"column_{place}" for place, name in enumerate(next(csv.reader([first], delimiter=mark)), 1)
         ]
-        _refuse_twice(path, names)
+        refuse_twice(path, names)
         reader = csv.reader(lines, delimiter=mark, strict=True)
         number = 0
         try:
@@ -212,7 +212,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Row]]:
         file = parquet.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
-    _refuse_twice(path, list(file.schema_arrow.names))
+    refuse_twice(path, list(file.schema_arrow.names))
     number = 0
     for batch in file.iter_batches(batch_size=4096):
         for row in batch.to_pylist():
@@ -220,7 +220,18 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Row]]:
             yield number, row
 
 
-def _refuse_twice(path: Path, names: list[str]) -> None:
+def refuse_twice(path: Path, names: list[str]) -> None:
+    """Refuse a table with two columns of one name.
+
+    Args:
+        path: the file, for messages.
+        names: of its columns.
+
+    Raises:
+        InputError: if a name stands twice.
+    """
+    if len(set(names)) == len(names):
+        return
     for place, name in enumerate(names):
         if name in names[:place]:
             raise InputError(

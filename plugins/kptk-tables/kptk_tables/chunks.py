@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from kptk.errors import InputError
+from kptk.tablerows import DELIMITERS, refuse_twice
 from kptk_tables.opening import form, opened
 from kptk_tables.problems import Problems
 
@@ -23,8 +24,6 @@ BLOCK = 1 << 21
 """Bytes of text read at a time."""
 ROWS = 1 << 14
 """Rows read at a time where rows are counted."""
-DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
-"""The delimiters by name, for a command line where a tab is hard to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ def _csv(path: Path, delimiter: str, encoding: str, problems: Problems) -> Itera
                 raise refused[0] if refused else _unreadable(path, error, encoding) from None
             rows = numbered(start, batch.num_rows, ragged)
             start += batch.num_rows
-            yield _decoded(Chunk(rows, dict(zip(names, batch.columns, strict=True))), problems)
+            yield decoded(Chunk(rows, dict(zip(names, batch.columns, strict=True))), problems)
 
 
 def numbered(start: int, count: int, ragged: list[int]) -> NDArray[np.int64]:
@@ -129,13 +128,18 @@ def numbered(start: int, count: int, ragged: list[int]) -> NDArray[np.int64]:
     return rows
 
 
-def _decoded(chunk: Chunk, problems: Problems) -> Chunk:
-    """Bytes to texts; a row with a cell that is no UTF-8 is left out or refused."""
+def decoded(chunk: Chunk, problems: Problems) -> Chunk:
+    """Bytes to texts; a row with a cell that is no UTF-8 is left out or refused.
+
+    Args:
+        chunk: some rows.
+        problems: gets such rows.
+    """
     columns: dict[str, Any] = {}
     bad: set[int] = set()
     for name, cells in chunk.columns.items():
         try:
-            columns[name] = cells.cast(pa.string())
+            columns[name] = cells.cast(pa.string()) if pa.types.is_binary(cells.type) else cells
         except pa.ArrowInvalid:
             texts: list[str] = []
             for index, cell in enumerate(cells.to_pylist()):
@@ -186,7 +190,7 @@ def header(path: Path, delimiter: str, encoding: str) -> tuple[list[str], str]:
     names = [
         name.strip() or f"column_{place}" for place, name in enumerate(next(csv.reader([line], delimiter=mark)), 1)
     ]
-    check_names(path, names)
+    refuse_twice(path, names)
     other = max((d for d in DELIMITERS.values() if d != mark), key=line.count)
     if len(names) == 1 and line.count(other):
         raise InputError(
@@ -194,23 +198,6 @@ def header(path: Path, delimiter: str, encoding: str) -> tuple[list[str], str]:
             f"Say another delimiter: -o data.delimiter={next(k for k, v in DELIMITERS.items() if v == other)}"
         )
     return names, mark
-
-
-def check_names(path: Path, names: list[str]) -> None:
-    """Refuse a table with two columns of one name.
-
-    Args:
-        path: the file.
-        names: of its columns.
-
-    Raises:
-        InputError: if a name stands twice.
-    """
-    for place, name in enumerate(names):
-        if name in names[:place]:
-            raise InputError(
-                f"{path}: columns {names.index(name) + 1} and {place + 1} are both called '{name}'. Rename one of them."
-            )
 
 
 def _json_lines(path: Path, encoding: str, problems: Problems) -> Iterator[Chunk]:
@@ -269,7 +256,7 @@ def _parquet(path: Path) -> Iterator[Chunk]:
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
     names = list(file.schema_arrow.names)
-    check_names(path, names)
+    refuse_twice(path, names)
     for field in file.schema_arrow:
         if pa.types.is_nested(field.type):
             raise InputError(

@@ -1,4 +1,4 @@
-"""Tables from files: CSV, TSV, JSON Lines and Parquet, also compressed."""
+"""Tables from files: CSV, TSV, JSON Lines, Parquet, NumPy and HDF5."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from kptk import errors
+from kptk.arrayfiles import HDF5, NUMPY
 from kptk.columns import KINDS, TEXT, Column
 from kptk.errors import InputError
+from kptk_tables.array_table import ArrayTable
 from kptk_tables.chunks import Chunk, chunks
 from kptk_tables.coded import Coded
 from kptk_tables.conversion import Converter
 from kptk_tables.inference import MISSING, Profile
 from kptk_tables.labels import find_parts, number_labels
-from kptk_tables.opening import digest
+from kptk_tables.opening import digest, form
 from kptk_tables.problems import Problems
 from kptk_tables.row_store import RowStore
 from kptk_tables.table_source import TablePart, TableSource
@@ -28,6 +30,7 @@ def table_file(
     types: str = "",
     drop: str = "",
     split: str = "",
+    table: str = "",
     delimiter: str = "auto",
     encoding: str = "utf-8",
     decimal: str = "point",
@@ -41,11 +44,14 @@ def table_file(
     a compressed file is unpacked once.
 
     Args:
-        path: a ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file; text files also ``.gz``, ``.xz`` or ``.bz2``.
-        label: name of the column that holds the labels; it is then no input. Empty for a table without.
+        path: a ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file; text files also ``.gz``, ``.xz`` or ``.bz2``. Or an
+            ``.npz``, ``.npy``, ``.h5`` or ``.hdf5`` file with a matrix, a structured array, or an array for each column.
+        label: name of the column that holds the labels; it is then no input. Empty for a table without; of an array file
+            ``y`` or ``labels`` beside a matrix, unless it is ``-``.
         types: kinds of columns where those found are not meant, ``"age:number,zip:category"``.
         drop: names of columns to leave out, with commas between.
         split: name of a column that holds ``train`` and ``test``; the latter rows become the test part.
+        table: of an array file, the name of the array or of the group of HDF5; empty to look for it.
         delimiter: between cells, one character or its name (``comma``, ``semicolon``, ``tab``, ``pipe``); ``"auto"`` looks
             at the header.
         encoding: of a text file.
@@ -69,7 +75,13 @@ def table_file(
     tokens = (*MISSING, *_words(missing))
     mark = "," if decimal == "comma" else "."
 
+    arrays = ArrayTable(file, table) if form(file) in (*NUMPY, *HDF5) else None
+    if arrays:
+        label, split = arrays.meaning(label, split)
+
     def pieces() -> Iterator[Chunk]:
+        if arrays:
+            return arrays.chunks(problems)
         return chunks(file, delimiter=delimiter, encoding=encoding, problems=problems)
 
     profiles: dict[str, Profile] = {}
@@ -122,6 +134,8 @@ def table_file(
             "No column is the label, so every column is an input. If one of them is to be predicted later, keep it out: "
             "-o data.label=COLUMN",
         )
+    if arrays and arrays.layout.left_out:
+        source.remarks += (f"Of {path} these are no columns of the table: {arrays.layout.left_out}.",)
     return find_parts(source, split, coded[split]) if split else source
 
 
