@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from kptk.arrayfiles import held
 from kptk.errors import InputError
-from kptk.tablerows import refuse_twice
+from kptk.tablerows import BadRows, refuse_twice
 from kptk_tables.array_blocks import Take, opened_arrays, read_whole
 from kptk_tables.array_layout import ArrayLayout, Member, array_layout
 from kptk_tables.chunks import BLOCK, ROWS, Chunk, decoded
-from kptk_tables.problems import Problems
 
 SPLIT = "split"
 """The column that says train and test where the file has both as arrays of their own."""
@@ -53,7 +52,7 @@ class ArrayTable:
         """
         return ("" if label == "-" else label or self.layout.label), split or (SPLIT if self.layout.test else "")
 
-    def chunks(self, problems: Problems) -> Iterator[Chunk]:
+    def chunks(self, problems: BadRows) -> Iterator[Chunk]:
         """Read the table from its beginning.
 
         Args:

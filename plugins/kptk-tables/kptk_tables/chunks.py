@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +15,8 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from kptk.errors import InputError
-from kptk.tablerows import DELIMITERS, refuse_twice
-from kptk_tables.opening import form, opened
-from kptk_tables.problems import Problems
+from kptk.tablerows import DELIMITERS, BadRows, form, header_cells, refuse_twice
+from kptk_tables.opening import opened
 
 BLOCK = 1 << 21
 """Bytes of text read at a time."""
@@ -39,7 +37,7 @@ class Chunk:
     columns: dict[str, Any]
 
 
-def chunks(path: Path, *, delimiter: str, encoding: str, problems: Problems) -> Iterator[Chunk]:
+def chunks(path: Path, *, delimiter: str, encoding: str, problems: BadRows) -> Iterator[Chunk]:
     """Read a table from its beginning.
 
     Args:
@@ -63,7 +61,7 @@ def chunks(path: Path, *, delimiter: str, encoding: str, problems: Problems) -> 
         yield from _csv(path, delimiter, encoding, problems)
 
 
-def _csv(path: Path, delimiter: str, encoding: str, problems: Problems) -> Iterator[Chunk]:
+def _csv(path: Path, delimiter: str, encoding: str, problems: BadRows) -> Iterator[Chunk]:
     names, mark = header(path, delimiter, encoding)
     ragged: list[int] = []
     refused: list[InputError] = []
@@ -72,7 +70,7 @@ def _csv(path: Path, delimiter: str, encoding: str, problems: Problems) -> Itera
         number = row.number - 1  # Arrow counts the header as row 1
         cells = f"{row.actual_columns} cells where the header has {row.expected_columns}"
         try:
-            problems.add(
+            problems(
                 number, f"{cells} ({_short(row.text)})", "Mend it, or say another delimiter (-o data.delimiter=tab)."
             )
         except InputError as error:  # Arrow cannot pass an exception on
@@ -128,7 +126,7 @@ def numbered(start: int, count: int, ragged: list[int]) -> NDArray[np.int64]:
     return rows
 
 
-def decoded(chunk: Chunk, problems: Problems) -> Chunk:
+def decoded(chunk: Chunk, problems: BadRows) -> Chunk:
     """Bytes to texts; a row with a cell that is no UTF-8 is left out or refused.
 
     Args:
@@ -148,7 +146,7 @@ def decoded(chunk: Chunk, problems: Problems) -> Chunk:
                 except UnicodeDecodeError as error:
                     reason = f"column '{name}' holds the byte 0x{cell[error.start]:02x}, which is no UTF-8"
                     hint = "The file mixes encodings or is in another one: -o data.encoding=latin-1."
-                    problems.add(int(chunk.rows[index]), reason, hint)
+                    problems(int(chunk.rows[index]), reason, hint)
                     bad.add(index)
                     texts.append("")
             columns[name] = pa.array(texts, pa.string())
@@ -181,16 +179,7 @@ def header(path: Path, delimiter: str, encoding: str) -> tuple[list[str], str]:
         raise InputError(f"{path} begins with an empty line. A table begins with the names of its columns.")
     if "\x00" in line:
         raise InputError(f"{path} is not a text file: its first line holds zero bytes.")
-    if delimiter == "auto":
-        usual = "\t" if form(path) == ".tsv" else ","
-        mark = max((usual, *DELIMITERS.values()), key=line.count)
-        mark = mark if line.count(mark) else usual
-    else:
-        mark = DELIMITERS.get(delimiter, delimiter)
-    names = [
-        name.strip() or f"column_{place}" for place, name in enumerate(next(csv.reader([line], delimiter=mark)), 1)
-    ]
-    refuse_twice(path, names)
+    names, mark = header_cells(path, line, delimiter)
     other = max((d for d in DELIMITERS.values() if d != mark), key=line.count)
     if len(names) == 1 and line.count(other):
         raise InputError(
@@ -200,7 +189,7 @@ def header(path: Path, delimiter: str, encoding: str) -> tuple[list[str], str]:
     return names, mark
 
 
-def _json_lines(path: Path, encoding: str, problems: Problems) -> Iterator[Chunk]:
+def _json_lines(path: Path, encoding: str, problems: BadRows) -> Iterator[Chunk]:
     names: list[str] = []
     rows: list[int] = []
     cells: list[list[str | None]] = []
@@ -211,16 +200,16 @@ def _json_lines(path: Path, encoding: str, problems: Problems) -> Iterator[Chunk
             try:
                 item = json.loads(line.decode(encoding))
             except (ValueError, LookupError) as error:
-                problems.add(number, f"not a line of JSON ({error})")
+                problems(number, f"not a line of JSON ({error})")
                 continue
             if not isinstance(item, dict):
-                problems.add(number, f"must be a JSON object. Received: {_short(line.decode(encoding))}")
+                problems(number, f"must be a JSON object. Received: {_short(line.decode(encoding))}")
                 continue
             if not names:
                 names = [str(name) for name in item]
                 cells = [[] for _ in names]
             if unknown := [key for key in item if key not in names]:
-                problems.add(number, f"has the key '{unknown[0]}', which the first row does not have")
+                problems(number, f"has the key '{unknown[0]}', which the first row does not have")
                 continue
             nested = [key for key, value in item.items() if isinstance(value, (dict, list))]
             if nested:

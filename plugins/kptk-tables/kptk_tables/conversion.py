@@ -15,7 +15,7 @@ from kptk_tables.inference import DATES, TRUE, Profile, is_text
 from kptk_tables.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from kptk_tables.problems import Problems
+    from kptk.tablerows import BadRows
     from kptk_tables.row_store import RowStore
 
 NOWHEN = np.iinfo(np.int64).min
@@ -48,7 +48,7 @@ class Converter:
         looked: Looked,
         rows: NDArray[np.int64],
         store: RowStore,
-        problems: Problems | None,
+        problems: BadRows | None,
         bad: NDArray[np.bool_],
     ) -> NDArray[np.generic]:
         """Convert some cells.
@@ -85,7 +85,7 @@ class Converter:
         wrong: NDArray[np.bool_] | None,
         looked: Looked,
         rows: NDArray[np.int64],
-        problems: Problems | None,
+        problems: BadRows | None,
         bad: NDArray[np.bool_],
         what: str,
     ) -> None:
@@ -96,7 +96,7 @@ class Converter:
         for index in np.flatnonzero(wrong).tolist():
             cell = looked.found.text(index)
             other = "category" if self.kind == NUMBER else "text"
-            problems.add(
+            problems(
                 int(rows[index]),
                 f"column '{self.profile.name}' must be {what}. Received: '{cell}'",
                 f"Say that it means nothing known (-o data.missing={cell}) or take the column for something else "

@@ -9,12 +9,12 @@ import numpy as np
 
 from kptk.columns import CATEGORY, Column
 from kptk.errors import InputError
+from kptk.tablerows import BadRows
 from kptk_tables.chunks import Chunk
 from kptk_tables.coded import Coded
 from kptk_tables.conversion import Converter, Unexpected
 from kptk_tables.distinct import Looked
 from kptk_tables.inference import Profile
-from kptk_tables.problems import Problems
 from kptk_tables.row_store import RowStore
 
 
@@ -34,7 +34,7 @@ class Keeper:
         self.store = RowStore(np.dtype(fields))
         self.coded = {name: Coded(profiles[name]) for name in special}
 
-    def add(self, piece: Chunk, looked: Mapping[str, Looked], problems: Problems | None) -> None:
+    def add(self, piece: Chunk, looked: Mapping[str, Looked], problems: BadRows | None) -> None:
         """Keep the rows of a piece.
 
         Args:
@@ -80,7 +80,7 @@ def keep(
     pieces: Callable[[], Iterator[Chunk]],
     begin: Callable[[list[str]], dict[str, Profile]],
     meant: Callable[[Mapping[str, Profile]], tuple[list[Column], list[str]]],
-    problems: Problems,
+    problems: BadRows,
 ) -> Keeper | None:
     """Look at every cell and keep the rows: in one pass if the first piece tells the kinds of columns, else in two.
 

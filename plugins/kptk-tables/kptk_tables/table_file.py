@@ -9,13 +9,13 @@ from kptk import errors
 from kptk.arrayfiles import HDF5, NUMPY
 from kptk.columns import KINDS, TEXT, Column
 from kptk.errors import InputError
+from kptk.tablerows import BadRows, form
 from kptk_tables.array_table import ArrayTable
 from kptk_tables.chunks import Chunk, chunks
 from kptk_tables.inference import MISSING, Profile
 from kptk_tables.keeping import keep
 from kptk_tables.labels import find_parts, number_labels
-from kptk_tables.opening import digest, form
-from kptk_tables.problems import Problems
+from kptk_tables.opening import digest
 from kptk_tables.table_source import TablePart, TableSource
 
 
@@ -67,7 +67,7 @@ def table_file(
     """
     file = Path(path)
     wanted = _wanted_types(types)
-    problems = Problems(path, on_bad_input)
+    problems = BadRows(path, on_bad_input)
     tokens = (*MISSING, *_words(missing))
     mark = "," if decimal == "comma" else "."
 
