@@ -24,6 +24,10 @@ ROWS = 1 << 14
 """Rows read at a time where rows are counted."""
 
 
+BYTES = ("binary", "large_binary", "binary_view", "string_view")
+"""Arrow's types whose cells become texts of the usual type."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """Some rows of a table, in the file's order.
@@ -54,7 +58,7 @@ def chunks(path: Path, *, delimiter: str, encoding: str, problems: BadRows) -> I
     """
     kind = form(path)
     if kind == ".parquet":
-        yield from _parquet(path)
+        yield from _parquet(path, problems)
     elif kind in (".jsonl", ".ndjson"):
         yield from _json_lines(path, encoding, problems)
     else:
@@ -137,7 +141,7 @@ def decoded(chunk: Chunk, problems: BadRows) -> Chunk:
     bad: set[int] = set()
     for name, cells in chunk.columns.items():
         try:
-            columns[name] = cells.cast(pa.string()) if pa.types.is_binary(cells.type) else cells
+            columns[name] = cells.cast(pa.string()) if str(cells.type) in BYTES else cells
         except pa.ArrowInvalid:
             texts: list[str] = []
             for index, cell in enumerate(cells.to_pylist()):
@@ -239,7 +243,7 @@ def _json_cell(value: Any) -> str | None:
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _parquet(path: Path) -> Iterator[Chunk]:
+def _parquet(path: Path, problems: BadRows) -> Iterator[Chunk]:
     try:
         file = parquet.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
@@ -251,11 +255,15 @@ def _parquet(path: Path) -> Iterator[Chunk]:
             raise InputError(
                 f"{path}: column '{field.name}' holds lists or objects ({field.type}). A table has one value a cell."
             )
+        if pa.types.is_duration(field.type) or pa.types.is_time(field.type):
+            raise InputError(
+                f"{path}: column '{field.name}' holds times without a day ({field.type}). Write them as numbers, such as seconds."
+            )
     start = 0
     for batch in file.iter_batches(batch_size=ROWS):
         rows = np.arange(start + 1, start + batch.num_rows + 1, dtype=np.int64)
         start += batch.num_rows
-        yield Chunk(rows, dict(zip(names, batch.columns, strict=True)))
+        yield decoded(Chunk(rows, dict(zip(names, batch.columns, strict=True))), problems)
 
 
 def _unreadable(path: Path, error: Exception, encoding: str) -> InputError:

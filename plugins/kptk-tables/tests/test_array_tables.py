@@ -9,8 +9,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import kptk_tables.array_table
+from kptk.cli.main import cli
 from kptk.errors import InputError, UsageError
 from kptk.locating import locate, stand_in
 from kptk.plugins import Plugins
@@ -258,3 +260,18 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         return most
 
     assert peak(60_000) < 1.2 * peak(20_000) < 30_000_000
+
+
+def test_the_commands_take_such_tables(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("table.npz", x=X, y=np.array(["no", "yes", "no"])[Y])
+    np.savez("images.npz", x=np.zeros((40, 8, 8), "uint8"), y=np.arange(40) % 2)
+    done = CliRunner().invoke(cli, ["data", "check", "table.npz"])
+    assert done.exit_code == 0 and "60 rows of 4 columns, 2 classes of y" in done.output
+    done = CliRunner().invoke(cli, ["data", "check", "table.npz", "-o", "label=x3", "-o", "drop=y"])
+    assert done.exit_code == 0 and "60 rows of 3 columns, x3 to predict" in done.output
+    done = CliRunner().invoke(cli, ["data", "check", "images.npz"])
+    assert "40 rows of 8 x 8 x 1" in done.output
+    done = CliRunner().invoke(cli, ["train", "--plugin", "scarf", "--data", "images.npz", "--out", "run"])
+    assert done.exit_code == 2 and "images.npz holds no table" in done.output
+    assert not Path("run").exists()

@@ -388,3 +388,20 @@ def test_leading_zeros_are_found_in_any_piece() -> None:
 def test_a_number_may_mean_missing(tmp_path: Path) -> None:
     source = table_file(write(tmp_path, "a,b\n-999,1\n2,2\n3.5,-999\n"), missing="-999")
     assert repr(rows(source)) == "[[nan, 1.0], [2.0, 2.0], [3.5, nan]]"
+
+
+def test_bytes_of_parquet_are_texts_and_times_are_refused(tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    def saved(cells) -> str:
+        parquet.write_table(pa.table({"a": cells, "b": [1, 2, 3]}), tmp_path / "t.parquet")
+        return str(tmp_path / "t.parquet")
+
+    for kind in (pa.binary(), pa.large_binary(), pa.large_string()):
+        source = table_file(saved(pa.array([b"x", b"y", b"x"]).cast(kind)))
+        assert kinds(source) == {"a": "category", "b": "number"} and rows(source)[1] == ["y", 2.0]
+    with pytest.raises(InputError, match=r"row 2: column 'a' holds the byte 0xff, which is no UTF-8"):
+        table_file(saved(pa.array([b"x", b"\xff", b"x"])))
+    for kind in (pa.time64("us"), pa.duration("s")):
+        with pytest.raises(InputError, match=r"column 'a' holds times without a day .*Write them as numbers"):
+            table_file(saved(pa.array([1, 2, 3], pa.int64()).cast(kind)))
