@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from kptk.errors import InputError
-from kptk.tablerows import DELIMITERS, BadRows, form, header_cells, refuse_twice
+from kptk.tablerows import DELIMITERS, BadRows, form, header_cells, refuse_twice, table_rows
 from kptk_tables.opening import opened
 
 BLOCK = 1 << 21
@@ -197,35 +196,24 @@ def _json_lines(path: Path, encoding: str, problems: BadRows) -> Iterator[Chunk]
     names: list[str] = []
     rows: list[int] = []
     cells: list[list[str | None]] = []
-    with opened(path) as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                item = json.loads(line.decode(encoding))
-            except (ValueError, LookupError) as error:
-                problems(number, f"not a line of JSON ({error})")
-                continue
-            if not isinstance(item, dict):
-                problems(number, f"must be a JSON object. Received: {_short(line.decode(encoding))}")
-                continue
-            if not names:
-                names = [str(name) for name in item]
-                cells = [[] for _ in names]
-            if unknown := [key for key in item if key not in names]:
-                problems(number, f"has the key '{unknown[0]}', which the first row does not have")
-                continue
-            nested = [key for key, value in item.items() if isinstance(value, (dict, list))]
-            if nested:
-                raise InputError(
-                    f"{path}, row {number:,}: '{nested[0]}' holds a list or an object. A table has one value a cell."
-                )
-            rows.append(number)
-            for name, column in zip(names, cells, strict=True):
-                column.append(_json_cell(item.get(name)))
-            if len(rows) == ROWS:
-                yield _texts(names, rows, cells)
-                rows, cells = [], [[] for _ in names]
+    for number, item in table_rows(path, problems, encoding=encoding):
+        if not names:
+            names = [str(name) for name in item]
+            cells = [[] for _ in names]
+        if unknown := [key for key in item if key not in names]:
+            problems(number, f"has the key '{unknown[0]}', which the first row does not have")
+            continue
+        nested = [key for key, value in item.items() if isinstance(value, (dict, list))]
+        if nested:
+            raise InputError(
+                f"{path}, row {number:,}: '{nested[0]}' holds a list or an object. A table has one value a cell."
+            )
+        rows.append(number)
+        for name, column in zip(names, cells, strict=True):
+            column.append(_json_cell(item.get(name)))
+        if len(rows) == ROWS:
+            yield _texts(names, rows, cells)
+            rows, cells = [], [[] for _ in names]
     if not names:
         raise InputError(f"{path} has no rows.")
     if rows:

@@ -405,3 +405,16 @@ def test_bytes_of_parquet_are_texts_and_times_are_refused(tmp_path: Path) -> Non
     for kind in (pa.time64("us"), pa.duration("s")):
         with pytest.raises(InputError, match=r"column 'a' holds times without a day .*Write them as numbers"):
             table_file(saved(pa.array([1, 2, 3], pa.int64()).cast(kind)))
+
+
+def test_json_lines_in_another_encoding(tmp_path: Path) -> None:
+    text = '{"a": "café"}\n\n{"a": "tea"}\n{"a": "café"}\n'
+    path = write(tmp_path, text.encode("latin-1"), "t.jsonl")
+    with pytest.raises(InputError, match="row 1: holds the byte 0xe9, which is no UTF-8"):
+        table_file(path)
+    source = table_file(path, on_bad_input="skip")
+    assert rows(source) == [["tea"]] and [bad.path for bad in source.skipped] == [f"{path}, row 1", f"{path}, row 4"]
+    assert rows(table_file(path, encoding="latin-1")) == [["café"], ["tea"], ["café"]]
+    assert rows(table_file(write(tmp_path, text.encode("utf-16"), "u.jsonl"), encoding="utf-16"))[0] == ["café"]
+    with pytest.raises(InputError, match="no encoding called 'utf-9'"):
+        table_file(path, encoding="utf-9")
