@@ -101,9 +101,10 @@ def array_layout(path: str, arrays: Mapping[str, Held], table: str = "") -> Arra
     rows = arrays[folder + matrix].dims[0]
     fields = arrays[folder + matrix].dtype.names
     own = Member(folder + matrix, "fields", tuple(fields)) if fields else Member(folder + matrix, "matrix")
-    names = "" if fields else next((name for name in NAMES if name in near), "")
+    flat = [name for name, array in near.items() if len(array.dims) == 1]
+    names = "" if fields else next((name for name in NAMES if name in flat), "")
     label = next((name for usual in LABELS for name in (_like(matrix, usual), usual) if name in near), "")
-    classes = next((name for name in CLASSES if label and name in near and near[label].dtype.kind in "iu"), "")
+    classes = next((name for name in CLASSES if label and name in flat and near[label].dtype.kind in "iu"), "")
     used = [name for name in (matrix, names, label, classes) if name]
     members = (own, *(_label(path, folder, near, label, classes) if label else ()))
     tests: tuple[Member, ...] = ()
@@ -182,10 +183,10 @@ def _like(matrix: str, usual: str) -> str:
 
 def _label(path: str, folder: str, near: Mapping[str, Held], name: str, classes: str) -> tuple[Member]:
     array = near[name]
-    if len(array.dims) == 2 and array.dims[1] != 1:
+    if not array.dims or array.dims[1:] not in ((), (1,)) or array.dtype.names:
         raise InputError(
-            f"{path}: {name} has {array.dims[1]} columns and a table has one label. Save the one that is meant as a column of "
-            "its own, or the classes as numbers: y=y.argmax(axis=1)"
+            f"{path}: {name} must have one label for each row of a table. Received: shape {array.dims}, dtype {array.dtype}. "
+            "Save the one that is meant as a column of its own, or the classes as numbers: y=y.argmax(axis=1)"
         )
     return (Member(folder + name, "classes" if classes else "column", (name.removesuffix("_train"),)),)
 

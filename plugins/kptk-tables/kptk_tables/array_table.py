@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +43,16 @@ class ArrayTable:
         self._names = [name for member in self.layout.members for name in self._columns(member)]
         refuse_twice(path, [*self._names, *([SPLIT] if self.layout.test else [])])
 
-    def meaning(self, label: str, split: str) -> tuple[str, str]:
+    def meaning(self, label: str, split: str, drop: Collection[str]) -> tuple[str, str]:
         """The columns of labels and parts: as the user said, else as the names of the arrays say.
 
         Args:
             label: as the user said; ``-`` for none.
             split: as the user said.
+            drop: columns that the user wants to leave out.
         """
-        return ("" if label == "-" else label or self.layout.label), split or (SPLIT if self.layout.test else "")
+        own = "" if self.layout.label in drop else self.layout.label
+        return ("" if label == "-" else label or own), split or (SPLIT if self.layout.test else "")
 
     def chunks(self, problems: BadRows) -> Iterator[Chunk]:
         """Read the table from its beginning.
@@ -65,7 +67,7 @@ class ArrayTable:
         for part, members in zip(("train", "test"), self._members, strict=False):
             arrays = [self._arrays[member.array] for member in members]
             width = sum(array.dtype.itemsize * int(np.prod(array.dims[1:])) for array in arrays)
-            step, count = max(1, min(ROWS, BLOCK // width)), arrays[0].dims[0]
+            step, count = max(1, min(ROWS, BLOCK // max(width, 1))), arrays[0].dims[0]
             with opened_arrays(self.path, [member.array for member in members]) as takes:
                 for start in range(0, count, step):
                     stop = min(start + step, count)

@@ -73,7 +73,7 @@ def table_file(
 
     arrays = ArrayTable(file, table) if form(file) in (*NUMPY, *HDF5) else None
     if arrays:
-        label, split = arrays.meaning(label, split)
+        label, split = arrays.meaning(label, split, _words(drop))
 
     def pieces() -> Iterator[Chunk]:
         if arrays:

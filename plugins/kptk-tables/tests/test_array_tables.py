@@ -70,6 +70,7 @@ def test_options_of_tables_work(tmp_path: Path) -> None:
     np.testing.assert_array_equal(other.targets.astype("float32"), X[:, 1])
     assert "y:category" in columns(other)
     assert table_file(str(tmp_path / "t.npz"), label="-").labels is None
+    assert table_file(str(tmp_path / "t.npz"), drop="y").labels is None
     with pytest.raises(UsageError, match=r"`label` must name columns of .*Did you mean 'height'"):
         table_file(str(tmp_path / "t.npz"), label="heigt")
 
@@ -162,7 +163,10 @@ REFUSED = {
     "nested": ({"x": np.zeros(4, [("a", "f4", (3,))])}, "x.a must have one number, text or date a cell"),
     "cube": ({"x": np.zeros((4, 8, 8))}, r"holds no table: .* It holds: x \(4 x 8 x 8\)"),
     "five": ({"x": np.zeros((2, 3, 4, 5, 6))}, r"holds no table: .* It holds: x \(2 x 3 x 4 x 5 x 6\)"),
-    "onehot": ({"x": X, "y": np.eye(3)[Y]}, r"y has 3 columns and a table has one label.*argmax"),
+    "onehot": ({"x": X, "y": np.eye(3)[Y]}, r"y must have one label for each row .*shape \(60, 3\).*argmax"),
+    "masks": ({"x": X, "y": np.zeros((60, 2, 2))}, r"y must have one label for each row .*shape \(60, 2, 2\)"),
+    "one": ({"x": X, "y": np.array(3)}, r"y must have one label for each row .*shape \(\)"),
+    "narrow": ({"x": X[:, :0], "y": Y}, "no column is left"),
     "names": ({"x": X, "feature_names": ["a", "b"]}, "feature_names must name the 4 columns of x. Received: 2 names"),
     "twice": ({"x": X, "feature_names": list("abca")}, "columns 1 and 4 are both called 'a'"),
     "alike": ({"x": X, "y": np.ones(60)}, "the label column 'y' is '1' in all 60 rows"),
