@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import os
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from kptk import errors, settings
@@ -61,11 +62,10 @@ def locate(
             return plugins.find("dataset", data, "--data"), None
         hint = errors.did_you_mean(data, named) or f"Data sets by name: {_listed(named)}"
         raise errors.InputError(f"no file, folder or data set called '{data}'. {hint}")
-    suffix = "folder" if path.is_dir() else "".join(path.suffixes[-2:]).lower()
     readers = [
         offer
         for offer in plugins.offers("dataset")
-        if any(suffix.endswith(kind) for kind in offer.spec.reads) and (not inputs or offer.spec.inputs == inputs)
+        if _reads(offer, path) and (not inputs or offer.spec.inputs == inputs)
     ]
     if not any_reader:
         others = readers
@@ -77,7 +77,7 @@ def locate(
                 f"{data} holds examples for a task of their own, not plain {inputs or 'rows'}: {others[0].id} reads them for "
                 f"--task {' or '.join(tasks) or 'NAME'}."
             )
-    readers = _fitting(readers, given)
+    readers = _by_content(plugins, _fitting(readers, given), path, given)
     if not readers:
         kinds = sorted({kind for offer in plugins.offers("dataset") for kind in offer.spec.reads})
         raise errors.InputError(
@@ -86,7 +86,11 @@ def locate(
     if len(readers) > 1 and path.is_dir():
         readers = _suiting(readers, path)
     if len(readers) > 1 and not any_reader:
-        raise errors.ambiguous_name("--reader", data, [(offer.id, offer.label) for offer in readers])
+        rows = "\n".join(f"  {o.id}: {', '.join(option.name for option in o.spec.options)}" for o in readers)
+        raise errors.UsageError(
+            f"{data} can be read in {len(readers)} ways, by these readers with these options:\n{rows}\n"
+            "Say which by an option that the others do not have, such as -o data.label=COLUMN"
+        )
     return readers[0], path.resolve()
 
 
@@ -110,6 +114,63 @@ def locate_like(
         return locate(plugins, data, given=given, form=form)
 
 
+def _by_content(plugins: Plugins, readers: list[Offer], path: Path, given: Collection[str]) -> list[Offer]:
+    """The readers for which a file is meant, going by a look into it.
+
+    Raises:
+        InputError: if it is for none of them, with what each says.
+    """
+    refusals: dict[str, errors.InputError] = {}
+    for offer in readers:
+        try:
+            refuse(offer, path, given)
+        except errors.InputError as error:
+            refusals[offer.id] = error
+    left = [offer for offer in readers if offer.id not in refusals]
+    if left or not readers:
+        return left
+    said = list(dict.fromkeys(map(str, refusals.values())))
+    others = [
+        offer
+        for offer in plugins.offers("dataset")
+        if offer.id not in refusals and offer.spec.refuses and _reads(offer, path) and _takes(offer, path, given)
+    ]
+    said += [
+        f"It can be read as {o.spec.inputs} ({o.id}): choose parts that take it, see kptk list recipes." for o in others
+    ]
+    raise errors.InputError(" ".join(said))
+
+
+def refuse(offer: Offer, path: Path, given: Collection[str] = ()) -> None:
+    """Raise if a file is not for a reader, going by the reader's own quick look into it.
+
+    Args:
+        offer: the reader.
+        path: the file.
+        given: the options that the user set for the data.
+
+    Raises:
+        InputError: with the reason.
+    """
+    if offer.spec.refuses:
+        module, _, name = offer.spec.refuses.partition(":")
+        getattr(importlib.import_module(module), name)(str(path), given)
+
+
+def _takes(offer: Offer, path: Path, given: Collection[str]) -> bool:
+    try:
+        refuse(offer, path, given)
+    except errors.InputError:
+        return False
+    return True
+
+
+def _reads(offer: Offer, path: Path) -> bool:
+    """Whether the end of a path is one that a reader reads."""
+    suffix = "folder" if path.is_dir() else "".join(path.suffixes[-2:]).lower()
+    return any(suffix.endswith(kind) for kind in offer.spec.reads)
+
+
 def _fitting(readers: list[Offer], given: Collection[str]) -> list[Offer]:
     """The readers that the user's own options mean, among those of a path."""
     options = set(given) - {option.name for option in settings.DATA}
@@ -122,10 +183,7 @@ def _fitting(readers: list[Offer], given: Collection[str]) -> list[Offer]:
 
 def _suiting(readers: list[Offer], folder: Path) -> list[Offer]:
     """The readers that would read most of a folder's files; one of two kinds of files wants about as many of both."""
-    files = itertools.islice(
-        (name for _, _, names in os.walk(folder, followlinks=True) for name in names), FILES_LOOKED_AT
-    )
-    count = Counter(Path(name).suffix.lower() for name in files)
+    count = Counter(Path(name).suffix.lower() for name in itertools.islice(_names_below(folder), FILES_LOOKED_AT))
 
     def read(offer: Offer) -> int:
         sizes = [sum(count[suffix] for suffix in kind) for kind in offer.spec.full_of]
@@ -133,6 +191,16 @@ def _suiting(readers: list[Offer], folder: Path) -> list[Offer]:
 
     most = max(map(read, readers))
     return [offer for offer in readers if read(offer) == most]
+
+
+def _names_below(folder: Path) -> Iterator[str]:
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from names
 
 
 def stand_in(plugins: Plugins, recipe: Offer, data: str, given: Collection[str] = ()) -> Offer:

@@ -171,6 +171,9 @@ class DatasetSpec(Spec):
             the user gave them, such as ``("image",)`` for the column of a table that names pictures.
         full_of: for a reader of folders: what kinds of files such a folder is full of, each given by its endings, such as
             ``((".png", ".jpg"), (".txt",))`` for pictures with as many texts. Chooses among readers of the same folder.
+        refuses: ``"package.module:function"`` where a suffix does not say enough, called with the path and the names of the
+            options that the user set. A quick look, such as at the shapes of arrays: it raises `InputError` if the file is not
+            for this reader. It must not import Keras. Empty for none.
         suggests: settings that suit this data, such as ``{"preprocessor.flip": 0.0}`` for digits.
         samples: how many examples there are, 0 when it depends on the path.
         licence: the data's licence, in a few words.
@@ -184,6 +187,7 @@ class DatasetSpec(Spec):
     reads: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     full_of: tuple[tuple[str, ...], ...] = ()
+    refuses: str = ""
     suggests: Mapping[str, Any] = field(default_factory=dict, hash=False)
     samples: int = 0
     licence: str = ""

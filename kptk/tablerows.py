@@ -42,28 +42,47 @@ class BadRows:
     def __init__(self, path: str, on_bad_input: str) -> None:
         self.path = path
         self._skip = on_bad_input == "skip"
-        self.listed: list[BadInput] = []
+        self._rows: dict[int, str] = {}
 
-    def __call__(self, row: int, reason: str) -> None:
-        """Report a row.
+    def __call__(self, row: int, reason: str, hint: str = "") -> None:
+        """Report a row; a second report of the same row says nothing new.
 
         Args:
             row: its number, the first row below the header being 1.
             reason: what is wrong, in a few words.
+            hint: how to mend it, beside leaving it out.
 
         Raises:
             InputError: in the mode ``"error"``, or if there are far too many.
         """
         if not self._skip:
+            other = f"{hint} Or l" if hint else "Mend the row, or l"
             raise InputError(
-                f"{self.path}, row {row:,}: {reason}. Mend the row, or leave such rows out and list them: "
-                "--on-bad-input skip"
+                f"{self.path}, row {row:,}: {reason}. {other}eave such rows out and list them: --on-bad-input skip"
             )
-        self.listed.append(BadInput(f"{self.path}, row {row:,}", reason))
-        if len(self.listed) > MOST_BAD:
-            raise InputError(
-                f"{self.path}: more than {MOST_BAD:,} rows are bad. The first: {self.listed[0].path}: {self.listed[0].reason}"
-            )
+        self._rows.setdefault(row, reason)
+        if len(self._rows) > MOST_BAD:
+            first = "; ".join(f"row {row:,}: {self._rows[row]}" for row in sorted(self._rows)[:3])
+            raise InputError(f"{self.path}: more than {MOST_BAD:,} rows are bad; the first ones: {first}.")
+
+    @property
+    def listed(self) -> tuple[BadInput, ...]:
+        """The bad rows as a source lists them, in their order."""
+        return tuple(BadInput(f"{self.path}, row {row:,}", self._rows[row]) for row in sorted(self._rows))
+
+
+def form(path: Path) -> str:
+    """The form of a table, from the suffix before that of any compression.
+
+    Args:
+        path: the file.
+
+    Example:
+        >>> form(Path("adult.csv.xz"))
+        '.csv'
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in PACKED]
+    return suffixes[-1] if suffixes else ""
 
 
 def table_rows(path: Path, bad: Bad, *, delimiter: str = "auto", encoding: str = "utf-8") -> Iterator[tuple[int, Row]]:
@@ -81,15 +100,14 @@ def table_rows(path: Path, bad: Bad, *, delimiter: str = "auto", encoding: str =
     Raises:
         InputError: if it is no table.
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in PACKED]
-    form = suffixes[-1] if suffixes else ""
+    kind = form(path)
     try:
-        if form == ".parquet":
+        if kind == ".parquet":
             yield from _parquet_rows(path)
-        elif form in (".jsonl", ".ndjson"):
+        elif kind in (".jsonl", ".ndjson"):
             yield from _json_rows(path, bad, encoding)
         else:
-            yield from _csv_rows(path, bad, delimiter, encoding, "\t" if form == ".tsv" else ",")
+            yield from _csv_rows(path, bad, delimiter, encoding)
     except LookupError:
         raise InputError(f"no encoding called '{encoding}'. Usual ones: utf-8, latin-1, cp1252, utf-16.") from None
     except UnicodeError as error:
@@ -124,6 +142,29 @@ def column_named(path: str, names: list[str], wanted: str, option: str) -> str:
     )
 
 
+def header_cells(path: Path, line: str, delimiter: str) -> tuple[list[str], str]:
+    """The names of the columns in the first line of a CSV file, and the character between them.
+
+    Args:
+        path: the file.
+        line: its first line.
+        delimiter: one character, its name, or ``"auto"`` for that of `DELIMITERS` which the line has most of.
+
+    Raises:
+        InputError: if a name stands twice.
+    """
+    mark = DELIMITERS.get(delimiter, delimiter)
+    if delimiter == "auto":
+        usual = "\t" if form(path) == ".tsv" else ","
+        mark = max((usual, *DELIMITERS.values()), key=line.count)
+        mark = mark if line.count(mark) else usual
+    names = [
+        name.strip() or f"column_{place}" for place, name in enumerate(next(csv.reader([line], delimiter=mark)), 1)
+    ]
+    refuse_twice(path, names)
+    return names, mark
+
+
 def _opened(path: Path) -> BinaryIO:
     file: BinaryIO = PACKED.get(path.suffix.lower(), open)(path, "rb")
     return file
@@ -147,7 +188,7 @@ def _stray_byte(text: str) -> str:
     return f"holds the byte 0x{ord(stray) - 0xDC00:02x}, which is no UTF-8 (-o data.encoding=latin-1?)" if stray else ""
 
 
-def _csv_rows(path: Path, bad: Bad, delimiter: str, encoding: str, usual: str) -> Iterator[tuple[int, Row]]:
+def _csv_rows(path: Path, bad: Bad, delimiter: str, encoding: str) -> Iterator[tuple[int, Row]]:
     csv.field_size_limit(LONGEST_CELL)
     with _text(path, encoding) as lines:
         first = lines.readline()
@@ -155,14 +196,7 @@ def _csv_rows(path: Path, bad: Bad, delimiter: str, encoding: str, usual: str) -
             raise InputError(f"{path} has no header row.")
         if "\0" in first:
             raise InputError(f"{path} is not a text file: its first line holds zero bytes.")
-        mark = DELIMITERS.get(delimiter, delimiter)
-        if delimiter == "auto":
-            mark = max((usual, *DELIMITERS.values()), key=first.count)
-            mark = mark if first.count(mark) else usual
-        names = [
-            name.strip() or f"column_{place}" for place, name in enumerate(next(csv.reader([first], delimiter=mark)), 1)
-        ]
-        _refuse_twice(path, names)
+        names, mark = header_cells(path, first, delimiter)
         reader = csv.reader(lines, delimiter=mark, strict=True)
         number = 0
         try:
@@ -212,7 +246,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Row]]:
         file = parquet.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
-    _refuse_twice(path, list(file.schema_arrow.names))
+    refuse_twice(path, list(file.schema_arrow.names))
     number = 0
     for batch in file.iter_batches(batch_size=4096):
         for row in batch.to_pylist():
@@ -220,7 +254,18 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Row]]:
             yield number, row
 
 
-def _refuse_twice(path: Path, names: list[str]) -> None:
+def refuse_twice(path: Path, names: list[str]) -> None:
+    """Refuse a table with two columns of one name.
+
+    Args:
+        path: the file, for messages.
+        names: of its columns.
+
+    Raises:
+        InputError: if a name stands twice.
+    """
+    if len(set(names)) == len(names):
+        return
     for place, name in enumerate(names):
         if name in names[:place]:
             raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,11 @@ GIVEN_BY_KPTK = {
 
 
 def target_imports(subject: Subject) -> None:
-    """The module that the target names can be imported and has the attribute."""
+    """The modules that the target and `refuses` name can be imported and have the attributes."""
     _load(subject)
+    if light := getattr(subject.spec, "refuses", ""):
+        module, _, name = light.partition(":")
+        assert callable(getattr(importlib.import_module(module), name, None)), f"there is no function {light}"
 
 
 def target_is_of_the_right_kind(subject: Subject) -> None:

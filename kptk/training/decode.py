@@ -14,6 +14,9 @@ SUFFIXES = frozenset(endings.IMAGES)
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I"})
 MOST_PIXELS = 100_000_000
 """More than a camera makes: a larger header is taken for a decompression bomb."""
+LARGEST_OWN_SIZE = 224
+MIXED_SIZE = 64
+"""Side in pixels where the files have several sizes, or a large one, and the user named none."""
 
 Pixels = NDArray[np.uint8]
 
@@ -74,6 +77,24 @@ def to_array(image: Image.Image, channels: int, height: int, width: int) -> Pixe
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     pixels = np.asarray(image, dtype=np.uint8)
     return pixels[..., None] if channels == 1 else pixels
+
+
+def common_shape(sizes: NDArray[np.integer], grey: bool, image_size: int, channels: int) -> tuple[int, int, int]:
+    """What images of several sizes are made into, ``(height, width, channels)``.
+
+    Args:
+        sizes: heights and widths, shape ``(count, 2)``.
+        grey: whether none has colour.
+        image_size: side in pixels; 0 keeps their own size if they agree and are at most 224, else 64.
+        channels: 1, 3, or 0 for what they have.
+    """
+    channels = channels or (1 if grey else 3)
+    if image_size:
+        return image_size, image_size, channels
+    height, width = (int(side) for side in sizes[0])
+    if (sizes == sizes[0]).all() and max(height, width) <= LARGEST_OWN_SIZE:
+        return height, width, channels
+    return MIXED_SIZE, MIXED_SIZE, channels
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from kptk.data import BadInput
-from kptk.errors import InputError, did_you_mean
+from kptk.errors import InputError
+from kptk.reading import Row, table_rows
+from kptk.tablerows import column_named
 from kptk_image_text.pairs import Pairs
 from kptk_image_text.picture_files import pairs_of_files
-from kptk_image_text.table_rows import Row, table_rows
 
 TEST = ("test", "testing", "val", "valid", "validation", "dev")
 SPLIT = "split"
@@ -55,7 +56,7 @@ def captioned_table(
     numbers: list[int] = []
     bad: list[BadInput] = []
     for number, row in table_rows(table, encoding):
-        if number == 1:
+        if not numbers and not bad:
             _refuse_columns(path, list(row), {"image": image, "text": text, **({"label": label} if label else {})})
         found = [_cell(row, column) for column in (image, text)]
         if "" in found:
@@ -93,11 +94,7 @@ def _refuse_columns(path: str, names: list[str], wanted: dict[str, str]) -> None
                 f"{path}: say which column holds the {'paths of the images' if option == 'image' else 'captions'}: "
                 f"-o data.{option}=NAME. Its columns: {', '.join(names)}."
             )
-        if column not in names:
-            hint = did_you_mean(column, names)
-            raise InputError(
-                f"{path} has no column '{column}' (-o data.{option}=). Its columns: {', '.join(names)}. {hint}".strip()
-            )
+        column_named(path, names, column, option)
 
 
 def _cell(row: Row, column: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,13 +13,10 @@ from numpy.typing import NDArray
 
 from kptk.data import BadInput
 from kptk.errors import InputError, RunError
-from kptk.training.decode import GREY_MODES, Unreadable, open_image, to_array
+from kptk.training.decode import GREY_MODES, Unreadable, common_shape, open_image, to_array
 from kptk_image_text.pairs import Pairs
 
 THREADS = 4
-LARGEST_OWN_SIZE = 224
-MIXED_SIZE = 64
-"""Side in pixels where the files have several sizes, or a large one, and the user named none."""
 
 Look = tuple[int, int, bool, int]
 """Height, width, whether grey, checksum of the bytes."""
@@ -74,7 +70,9 @@ def pairs_of_files(
     if not len(good):
         first = f" First: {bad[0].path}: {bad[0].reason}" if bad else ""
         raise InputError(f"{name} has no image with a caption.{first}")
-    shape = _shape([look for look in looks.values() if not isinstance(look, str)], image_size, channels)
+    whole = [look for look in looks.values() if not isinstance(look, str)]
+    sizes = np.array([look[:2] for look in whole], dtype=np.int64)
+    shape = common_shape(sizes, all(grey for _, _, grey, _ in whole), image_size, channels)
     classes = tuple(sorted({labels[row] for row in good} - {""})) if labels else ()
     number = {text: index for index, text in enumerate(classes)}
     kept = np.array([not test[row] for row in good]) if test else np.ones(len(good), dtype=bool)
@@ -144,15 +142,3 @@ def _look(path: Path) -> Look | str:
         return str(error)
     except OSError as error:
         return error.strerror or str(error)
-
-
-def _shape(looks: list[Look], image_size: int, channels: int) -> tuple[int, int, int]:
-    if not channels:
-        channels = 1 if all(grey for _, _, grey, _ in looks) else 3
-    if image_size:
-        return image_size, image_size, channels
-    sizes = Counter((height, width) for height, width, _, _ in looks)
-    (height, width), _ = sizes.most_common(1)[0]
-    if len(sizes) == 1 and max(height, width) <= LARGEST_OWN_SIZE:
-        return height, width, channels
-    return MIXED_SIZE, MIXED_SIZE, channels

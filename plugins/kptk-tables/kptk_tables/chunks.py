@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +14,17 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from kptk.errors import InputError
-from kptk_tables.opening import form, opened
-from kptk_tables.problems import Problems
+from kptk.tablerows import DELIMITERS, BadRows, form, header_cells, refuse_twice, table_rows
+from kptk_tables.opening import opened
 
 BLOCK = 1 << 21
 """Bytes of text read at a time."""
 ROWS = 1 << 14
 """Rows read at a time where rows are counted."""
-DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
-"""The delimiters by name, for a command line where a tab is hard to write."""
+
+
+BYTES = ("binary", "large_binary", "binary_view", "string_view")
+"""Arrow's types whose cells become texts of the usual type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Chunk:
     columns: dict[str, Any]
 
 
-def chunks(path: Path, *, delimiter: str, encoding: str, problems: Problems) -> Iterator[Chunk]:
+def chunks(path: Path, *, delimiter: str, encoding: str, problems: BadRows) -> Iterator[Chunk]:
     """Read a table from its beginning.
 
     Args:
@@ -57,14 +57,14 @@ def chunks(path: Path, *, delimiter: str, encoding: str, problems: Problems) -> 
     """
     kind = form(path)
     if kind == ".parquet":
-        yield from _parquet(path)
+        yield from _parquet(path, problems)
     elif kind in (".jsonl", ".ndjson"):
         yield from _json_lines(path, encoding, problems)
     else:
         yield from _csv(path, delimiter, encoding, problems)
 
 
-def _csv(path: Path, delimiter: str, encoding: str, problems: Problems) -> Iterator[Chunk]:
+def _csv(path: Path, delimiter: str, encoding: str, problems: BadRows) -> Iterator[Chunk]:
     names, mark = header(path, delimiter, encoding)
     ragged: list[int] = []
     refused: list[InputError] = []
@@ -73,7 +73,7 @@ def _csv(path: Path, delimiter: str, encoding: str, problems: Problems) -> Itera
         number = row.number - 1  # Arrow counts the header as row 1
         cells = f"{row.actual_columns} cells where the header has {row.expected_columns}"
         try:
-            problems.add(
+            problems(
                 number, f"{cells} ({_short(row.text)})", "Mend it, or say another delimiter (-o data.delimiter=tab)."
             )
         except InputError as error:  # Arrow cannot pass an exception on
@@ -108,7 +108,7 @@ def _csv(path: Path, delimiter: str, encoding: str, problems: Problems) -> Itera
                 raise refused[0] if refused else _unreadable(path, error, encoding) from None
             rows = numbered(start, batch.num_rows, ragged)
             start += batch.num_rows
-            yield _decoded(Chunk(rows, dict(zip(names, batch.columns, strict=True))), problems)
+            yield decoded(Chunk(rows, dict(zip(names, batch.columns, strict=True))), problems)
 
 
 def numbered(start: int, count: int, ragged: list[int]) -> NDArray[np.int64]:
@@ -129,13 +129,18 @@ def numbered(start: int, count: int, ragged: list[int]) -> NDArray[np.int64]:
     return rows
 
 
-def _decoded(chunk: Chunk, problems: Problems) -> Chunk:
-    """Bytes to texts; a row with a cell that is no UTF-8 is left out or refused."""
+def decoded(chunk: Chunk, problems: BadRows) -> Chunk:
+    """Bytes to texts; a row with a cell that is no UTF-8 is left out or refused.
+
+    Args:
+        chunk: some rows.
+        problems: gets such rows.
+    """
     columns: dict[str, Any] = {}
     bad: set[int] = set()
     for name, cells in chunk.columns.items():
         try:
-            columns[name] = cells.cast(pa.string())
+            columns[name] = cells.cast(pa.string()) if str(cells.type) in BYTES else cells
         except pa.ArrowInvalid:
             texts: list[str] = []
             for index, cell in enumerate(cells.to_pylist()):
@@ -144,7 +149,7 @@ def _decoded(chunk: Chunk, problems: Problems) -> Chunk:
                 except UnicodeDecodeError as error:
                     reason = f"column '{name}' holds the byte 0x{cell[error.start]:02x}, which is no UTF-8"
                     hint = "The file mixes encodings or is in another one: -o data.encoding=latin-1."
-                    problems.add(int(chunk.rows[index]), reason, hint)
+                    problems(int(chunk.rows[index]), reason, hint)
                     bad.add(index)
                     texts.append("")
             columns[name] = pa.array(texts, pa.string())
@@ -177,16 +182,7 @@ def header(path: Path, delimiter: str, encoding: str) -> tuple[list[str], str]:
         raise InputError(f"{path} begins with an empty line. A table begins with the names of its columns.")
     if "\x00" in line:
         raise InputError(f"{path} is not a text file: its first line holds zero bytes.")
-    if delimiter == "auto":
-        usual = "\t" if form(path) == ".tsv" else ","
-        mark = max((usual, *DELIMITERS.values()), key=line.count)
-        mark = mark if line.count(mark) else usual
-    else:
-        mark = DELIMITERS.get(delimiter, delimiter)
-    names = [
-        name.strip() or f"column_{place}" for place, name in enumerate(next(csv.reader([line], delimiter=mark)), 1)
-    ]
-    check_names(path, names)
+    names, mark = header_cells(path, line, delimiter)
     other = max((d for d in DELIMITERS.values() if d != mark), key=line.count)
     if len(names) == 1 and line.count(other):
         raise InputError(
@@ -196,56 +192,28 @@ def header(path: Path, delimiter: str, encoding: str) -> tuple[list[str], str]:
     return names, mark
 
 
-def check_names(path: Path, names: list[str]) -> None:
-    """Refuse a table with two columns of one name.
-
-    Args:
-        path: the file.
-        names: of its columns.
-
-    Raises:
-        InputError: if a name stands twice.
-    """
-    for place, name in enumerate(names):
-        if name in names[:place]:
-            raise InputError(
-                f"{path}: columns {names.index(name) + 1} and {place + 1} are both called '{name}'. Rename one of them."
-            )
-
-
-def _json_lines(path: Path, encoding: str, problems: Problems) -> Iterator[Chunk]:
+def _json_lines(path: Path, encoding: str, problems: BadRows) -> Iterator[Chunk]:
     names: list[str] = []
     rows: list[int] = []
     cells: list[list[str | None]] = []
-    with opened(path) as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                item = json.loads(line.decode(encoding))
-            except (ValueError, LookupError) as error:
-                problems.add(number, f"not a line of JSON ({error})")
-                continue
-            if not isinstance(item, dict):
-                problems.add(number, f"must be a JSON object. Received: {_short(line.decode(encoding))}")
-                continue
-            if not names:
-                names = [str(name) for name in item]
-                cells = [[] for _ in names]
-            if unknown := [key for key in item if key not in names]:
-                problems.add(number, f"has the key '{unknown[0]}', which the first row does not have")
-                continue
-            nested = [key for key, value in item.items() if isinstance(value, (dict, list))]
-            if nested:
-                raise InputError(
-                    f"{path}, row {number:,}: '{nested[0]}' holds a list or an object. A table has one value a cell."
-                )
-            rows.append(number)
-            for name, column in zip(names, cells, strict=True):
-                column.append(_json_cell(item.get(name)))
-            if len(rows) == ROWS:
-                yield _texts(names, rows, cells)
-                rows, cells = [], [[] for _ in names]
+    for number, item in table_rows(path, problems, encoding=encoding):
+        if not names:
+            names = [str(name) for name in item]
+            cells = [[] for _ in names]
+        if unknown := [key for key in item if key not in names]:
+            problems(number, f"has the key '{unknown[0]}', which the first row does not have")
+            continue
+        nested = [key for key, value in item.items() if isinstance(value, (dict, list))]
+        if nested:
+            raise InputError(
+                f"{path}, row {number:,}: '{nested[0]}' holds a list or an object. A table has one value a cell."
+            )
+        rows.append(number)
+        for name, column in zip(names, cells, strict=True):
+            column.append(_json_cell(item.get(name)))
+        if len(rows) == ROWS:
+            yield _texts(names, rows, cells)
+            rows, cells = [], [[] for _ in names]
     if not names:
         raise InputError(f"{path} has no rows.")
     if rows:
@@ -263,23 +231,27 @@ def _json_cell(value: Any) -> str | None:
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _parquet(path: Path) -> Iterator[Chunk]:
+def _parquet(path: Path, problems: BadRows) -> Iterator[Chunk]:
     try:
         file = parquet.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
     names = list(file.schema_arrow.names)
-    check_names(path, names)
+    refuse_twice(path, names)
     for field in file.schema_arrow:
         if pa.types.is_nested(field.type):
             raise InputError(
                 f"{path}: column '{field.name}' holds lists or objects ({field.type}). A table has one value a cell."
             )
+        if pa.types.is_duration(field.type) or pa.types.is_time(field.type):
+            raise InputError(
+                f"{path}: column '{field.name}' holds times without a day ({field.type}). Write them as numbers, such as seconds."
+            )
     start = 0
     for batch in file.iter_batches(batch_size=ROWS):
         rows = np.arange(start + 1, start + batch.num_rows + 1, dtype=np.int64)
         start += batch.num_rows
-        yield Chunk(rows, dict(zip(names, batch.columns, strict=True)))
+        yield decoded(Chunk(rows, dict(zip(names, batch.columns, strict=True))), problems)
 
 
 def _unreadable(path: Path, error: Exception, encoding: str) -> InputError:

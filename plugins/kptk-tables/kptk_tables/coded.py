@@ -1,64 +1,93 @@
-"""`Coded`: the cells of a column of labels or parts in little memory."""
+"""`Coded`: the cells of a column of labels or parts, on disk until they are wanted as something else."""
 
 from __future__ import annotations
 
+import tempfile
+import weakref
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from kptk_tables.distinct import Looked
 from kptk_tables.inference import Profile
+from kptk_tables.vocabulary import Vocabulary
+
+BLOCK = 1 << 16
+"""Cells read at a time."""
 
 
 class Coded:
-    """Cells of a whole column as numbers, four or eight bytes each: a table may have more rows than memory holds texts.
+    """Cells of a whole column as codes, or as numbers where too many differ. Memory does not grow with their count.
 
     Args:
         profile: what was found out about the column.
 
     Attributes:
-        names: the different values, in alphabetical order; empty where there are too many.
+        few: whether the column has few enough different values to have codes.
         wrong: the first cell of a column with many values that is no number.
     """
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
-        self.names: list[str] = sorted(profile.values or ())
+        self.few = profile.values is not None
         self.wrong = ""
-        self._values = pa.array(self.names, pa.string())
-        self._codes: list[NDArray[np.int32]] = []
-        self._numbers: list[NDArray[np.float64]] = []
+        self._vocabulary = Vocabulary()
+        self._dtype: Any = np.dtype(np.int32 if self.few else np.float64)
+        self._counts = np.zeros(1, np.int64)
+        self._rows = 0
+        self._file: Any = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as this object
+        weakref.finalize(self, self._file.close)
 
-    def add(self, cells: Any, good: NDArray[np.bool_]) -> None:
+    def __len__(self) -> int:
+        return self._rows
+
+    def add(self, looked: Looked, good: NDArray[np.bool_]) -> None:
         """Add some rows.
 
         Args:
-            cells: an Arrow array.
+            looked: their cells.
             good: which of them are rows of the table.
         """
-        texts = self.profile.texts(cells)
-        if self.profile.values is not None:
-            codes = pc.fill_null(pc.index_in(texts, value_set=self._values), -1)
-            self._codes.append(np.asarray(codes.to_numpy(zero_copy_only=False), dtype=np.int32)[good])
+        cells: NDArray[Any]
+        if self.few:
+            cells = self._vocabulary.codes(looked.found)[good]
+            counts = np.bincount(cells + 1, minlength=len(self._counts))
+            counts[: len(self._counts)] += self._counts
+            self._counts = counts
         else:
-            numbers, bad = self.profile.floats(texts)
-            if not self.wrong and bad[good].any():
-                self.wrong = str(texts[int(np.flatnonzero(bad & good)[0])])
-            self._numbers.append(numbers[good])
+            cells, bad = self.profile.numbers_of(looked)
+            if not self.wrong and bad is not None and bad[good].any():
+                self.wrong = looked.found.text(int(np.flatnonzero(bad & good)[0]))
+            cells = cells[good]
+        self._rows += len(cells)
+        self._file.write(cells.tobytes())
 
     @property
-    def few(self) -> bool:
-        """Whether the column has few enough different values to have codes."""
-        return self.profile.values is not None
+    def counts(self) -> dict[str, int]:
+        """How often each value that there is stands in the column, in alphabetical order; that of a missing one is empty."""
+        names = ("", *self._vocabulary.names)
+        return {
+            names[place]: int(self._counts[place])
+            for place in sorted(np.flatnonzero(self._counts), key=names.__getitem__)
+        }
 
-    @property
-    def codes(self) -> NDArray[np.int32]:
-        """Place of each cell among `names`, -1 where it is missing."""
-        return np.concatenate(self._codes)
+    def as_values(self, meaning: dict[str, Any], dtype: Any) -> NDArray[Any]:
+        """Each cell of a column of few values as something else.
 
-    @property
-    def numbers(self) -> NDArray[np.float64]:
-        """Each cell as a number, of a column with many; NaN where it is missing or no number."""
-        return np.concatenate(self._numbers)
+        Args:
+            meaning: what each value stands for; the empty one for a missing cell.
+            dtype: of the result.
+        """
+        table = np.array([meaning.get(name, 0) for name in ("", *self._vocabulary.names)], dtype)
+        made = np.empty(self._rows, dtype)
+        self._file.seek(0)
+        for start in range(0, self._rows, BLOCK):
+            codes = np.frombuffer(self._file.read(BLOCK * self._dtype.itemsize), self._dtype)
+            made[start : start + len(codes)] = table[codes + 1]
+        return made
+
+    def as_numbers(self) -> NDArray[np.float64]:
+        """Each cell of a column of many values as a number; NaN where it is missing or no number."""
+        self._file.seek(0)
+        return np.fromfile(self._file, np.float64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,8 @@ from numpy.typing import NDArray
 
 from kptk.columns import CATEGORY, DATE, FLAG, NUMBER, TEXT
 from kptk.errors import InputError
+from kptk_tables.distinct import Distinct, Looked
+from kptk_tables.quick_numbers import PADDED, QuickNumbers, any_padded
 
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?")
 """Cells that mean that nothing is known, unless the user says others."""
@@ -25,6 +26,10 @@ OTHER_DATES = r"^\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})( \d{1,2}:\d{2}(:\d{2})?)?
 DECORATED = r"^[$€£¥]? ?[+-]?(\d{1,3}([, ']\d{3})+(\.\d+)?|\d+(\.\d+)?|\d+,\d+) ?[%$€£¥]?$"
 MOST_VALUES = 10_000
 """Different values that are counted; a column with more has no categories."""
+MOST_FRACTIONS = 1000
+"""The same for a column of numbers with fractions in a file that says so."""
+FEW = 64
+"""Ways to write the two values of a flag, at most."""
 MOSTLY = 0.9
 """A column is what at least this share of its cells is; the others are bad cells."""
 
@@ -42,6 +47,7 @@ class Profile:
         self.name = name
         self.missing = pa.array(missing, pa.string())
         self.decimal = decimal
+        self.quick = QuickNumbers(self.missing, decimal)
         self.type: Any = pa.null()
         self.rows = 0
         self.known = 0
@@ -49,67 +55,102 @@ class Profile:
         self.characters = 0
         self.example: tuple[int, str] | None = None
         self.first = (0, "")
-        self.values: Counter[str] | None = Counter()
+        self.values: Any = pa.array([], pa.string())
 
-    def update(self, cells: Any, rows: NDArray[np.int64]) -> None:
+    def look(self, cells: Any) -> Looked:
+        """Cells as what they are, without learning from them.
+
+        Args:
+            cells: an Arrow array.
+        """
+        return Looked(cells, self.missing, self.quick(cells))
+
+    def update(self, cells: Any, rows: NDArray[np.int64]) -> Looked:
         """Look at some more cells.
 
         Args:
             cells: an Arrow array.
             rows: their row numbers.
         """
-        self.type = cells.type
         self.rows += len(cells)
+        looked = self.look(cells)
         if pa.types.is_null(cells.type):
+            return looked
+        self.type = cells.type
+        if looked.numbers is not None:
+            self._count_numbers(looked, looked.numbers, rows)
+        else:
+            self._look(looked.found, rows)
+        return looked
+
+    def _count_numbers(self, looked: Looked, numbers: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
+        """Add cells that are numbers or missing."""
+        known = ~np.isnan(numbers)
+        count = int(np.count_nonzero(known))
+        self.known += count
+        self.numbers += count
+        if not count:
             return
-        texts = self.texts(cells)
-        self.known += len(texts) - texts.null_count
-        counted = texts.drop_null().value_counts()
-        if not self.first[0] and len(counted):
-            place = pc.index(texts.is_valid(), True).as_py()
-            self.first = int(rows[place]), texts[place].as_py()
-        values, counts = counted.field("values"), np.asarray(counted.field("counts"))
-
-        def count(pattern: str) -> int:
-            hits = np.asarray(pc.match_substring_regex(values, pattern).to_numpy(zero_copy_only=False), dtype=bool)
-            return int(counts[hits].sum())
-
-        if not is_text(cells.type):
-            self.numbers += (
-                0 if pa.types.is_temporal(cells.type) or pa.types.is_boolean(cells.type) else int(counts.sum())
-            )
-        elif len(values):
-            dotted = self._dotted(values)
-            numbers = pc.or_(pc.match_substring_regex(dotted, NUMBERS), pc.match_substring_regex(dotted, INFINITE))
-            hits = np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=bool)
-            self.numbers += int(counts[hits].sum())
-            self.characters += int((np.asarray(pc.utf8_length(values)) * counts).sum())
-            if hits.any():
-                self.padded += count(r"^[+-]?0\d+$")
-            if not hits.all():
-                self.dates += count(DATES)
-                self.other_dates += count(OTHER_DATES)
-                written = pc.and_(pc.match_substring_regex(values, DECORATED), pc.invert(numbers))
-                self.decorated += int(counts[np.asarray(written.to_numpy(zero_copy_only=False), dtype=bool)].sum())
-                if self.example is None and pc.any(written).as_py():
-                    first = values.filter(written)[0].as_py()
-                    self.example = (int(rows[pc.index(texts, first).as_py()]), first)
+        if not self.first[0]:
+            place = int(np.argmax(known))
+            self.first = int(rows[place]), str(looked.cells[place].as_py()).strip()
+        if is_text(self.type):
+            self.characters += pc.sum(pc.binary_length(looked.cells)).as_py()
+            self.padded = self.padded or any_padded(looked.cells)
+        elif self.values is not None and len(pc.unique(looked.cells)) > self._most:
+            self.values = None  # before each is written as a text
         if self.values is not None:
-            self.values.update(dict(zip(values.to_pylist(), counts.tolist(), strict=True)))
-            if len(self.values) > MOST_VALUES:
-                self.values = None
+            self._collect(looked.found.texts.drop_null())
 
-    def texts(self, cells: Any) -> Any:
-        """Cells as trimmed texts, with null for what is missing.
+    def _look(self, found: Distinct, rows: NDArray[np.int64]) -> None:
+        """Add cells that are anything."""
+        kept = found.known
+        counts, values = found.counts[kept], found.texts.filter(pa.array(kept))
+        known = int(counts.sum())
+        before, self.known = self.numbers, self.known + known
+        if not self.first[0] and known:
+            place = int(np.argmax(kept[found.places]))
+            self.first = int(rows[place]), found.text(place)
+        if not is_text(self.type):
+            self.numbers += 0 if pa.types.is_temporal(self.type) or pa.types.is_boolean(self.type) else known
+        elif known:
+            self._match(values, counts, found, rows)
+        self.quick.expect((self.numbers - before) / max(known, 1))
+        self._collect(values)
 
-        Args:
-            cells: an Arrow array.
-        """
-        if pa.types.is_dictionary(cells.type):
-            cells = cells.dictionary_decode()
-        texts = cells if pa.types.is_string(cells.type) else cells.cast(pa.string())
-        texts = pc.utf8_trim_whitespace(texts)
-        return pc.if_else(pc.is_in(texts, value_set=self.missing), pa.scalar(None, pa.string()), texts)
+    def _match(self, values: Any, counts: NDArray[np.int64], found: Distinct, rows: NDArray[np.int64]) -> None:
+        """Look at different texts."""
+
+        def matches(pattern: str) -> NDArray[np.bool_]:
+            return np.asarray(pc.match_substring_regex(values, pattern).to_numpy(zero_copy_only=False), dtype=bool)
+
+        dotted = self._dotted(values)
+        numbers = pc.or_(pc.match_substring_regex(dotted, NUMBERS), pc.match_substring_regex(dotted, INFINITE))
+        hits = np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=bool)
+        self.numbers += int(counts[hits].sum())
+        self.characters += int((np.asarray(pc.utf8_length(values)) * counts).sum())
+        if hits.any():
+            self.padded = self.padded or bool(matches(PADDED).any())
+        if not hits.all():
+            self.dates += int(counts[matches(DATES)].sum())
+            self.other_dates += int(counts[matches(OTHER_DATES)].sum())
+            written = matches(DECORATED) & ~hits
+            self.decorated += int(counts[written].sum())
+            if self.example is None and written.any():
+                first = values[int(np.argmax(written))].as_py()
+                place = pc.index(found.texts, first).as_py()
+                self.example = (int(rows[int(np.argmax(found.places == place))]), first)
+
+    def _collect(self, values: Any) -> None:
+        """Add to the different values, until there are too many."""
+        if self.values is not None:
+            every = pc.unique(pa.concat_arrays([self.values, values]))
+            self.values = every if len(every) <= self._most else None
+
+    @property
+    def _most(self) -> int:
+        """Different values that are kept. Fractions can be categories only where somebody says so, and a matrix has many."""
+        return MOST_FRACTIONS if pa.types.is_floating(self.type) else MOST_VALUES
 
     def _dotted(self, texts: Any) -> Any:
         return pc.replace_substring(texts, ",", ".") if self.decimal == "," else texts
@@ -118,7 +159,7 @@ class Profile:
         """Texts as numbers.
 
         Args:
-            texts: as `texts` gives them.
+            texts: trimmed, with null for what is missing.
 
         Returns:
             The numbers, NaN where they are missing or bad, and which are bad: no number, or infinite.
@@ -126,13 +167,28 @@ class Profile:
         dotted = self._dotted(texts)
         good = pc.fill_null(pc.match_substring_regex(dotted, NUMBERS), False)
         numbers = pc.if_else(good, dotted, pa.scalar(None, pa.string()))
-        # Arrow refuses a leading plus sign.
+        # Arrow once refused a leading plus sign.
         values = pc.replace_substring_regex(numbers, r"^\+", "").cast(pa.float64())
         floats = np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
         known = np.asarray(texts.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
         # A number beyond 1e308 is infinite too.
         bad = known & (~np.asarray(good.to_numpy(zero_copy_only=False), dtype=bool) | np.isinf(floats))
         return np.where(bad, np.nan, floats), bad
+
+    def numbers_of(self, looked: Looked) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
+        """Cells as numbers.
+
+        Args:
+            looked: some cells.
+
+        Returns:
+            The numbers, and which are bad, as `floats` gives them; None if none is.
+        """
+        if looked.numbers is not None:
+            return looked.numbers, None
+        values, bad = self.floats(looked.found.texts)
+        self.quick.expect(1 - float(bad.mean()))
+        return values[looked.found.places], bad[looked.found.places] if bad.any() else None
 
     def kind(self) -> tuple[str, str]:
         """What the column means, and why where that is not plain.
@@ -148,8 +204,9 @@ class Profile:
             return DATE, ""
         if self.padded:
             return self._named("codes with leading zeros")
+        few = self.values.to_pylist() if self.values is not None and len(self.values) <= FEW else []
         if self.numbers >= MOSTLY * self.known:
-            binary = self.values is not None and {_plain(value) for value in self.values} == {"0", "1"}
+            binary = {_plain(value) for value in few} == {"0", "1"}
             return (FLAG, "0 and 1") if binary and self.numbers == self.known else (NUMBER, "")
         if self.dates >= MOSTLY * self.known:
             return DATE, ""
@@ -165,8 +222,8 @@ class Profile:
                 f"row {self.first[0]:,}, column '{self.name}': '{self.first[1]}' is a date of which day and month cannot be told "
                 f"apart. Write it as 2026-11-30, or take it for a name: -o data.types={self.name}:category"
             )
-        if self.values is not None and any({value.lower() for value in self.values} == pair for pair in FLAGS):
-            return FLAG, " and ".join(sorted(self.values))
+        if any({value.lower() for value in few} == pair for pair in FLAGS):
+            return FLAG, " and ".join(sorted(few))
         return self._named("")
 
     def _named(self, note: str) -> tuple[str, str]:

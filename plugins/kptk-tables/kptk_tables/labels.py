@@ -36,36 +36,30 @@ def number_labels(source: TableSource, label: str, cells: Coded, *, learn: bool 
         if not numeric:
             raise _too_many(source, label, f"more than {MOST_VALUES:,}")
         _refuse_wrong(source, label, cells.wrong)
-        source.targets = cells.numbers
+        source.targets = cells.as_numbers()
         return
-    codes = cells.codes
-    counts = np.bincount(codes[codes >= 0], minlength=len(cells.names))
-    used = np.flatnonzero(counts)
-    names = [cells.names[place] for place in used.tolist()]
+    counts = cells.counts
+    counts.pop("", None)
+    names = list(counts)
     if not names and not learn:
         return
     if not names:
         raise InputError(f"{source.name}: every cell of the label column '{label}' is missing.")
     if len(names) == 1 and learn:
         raise InputError(
-            f"{source.name}: the label column '{label}' is '{names[0]}' in all {int(counts.sum()):,} rows that have one, so "
+            f"{source.name}: the label column '{label}' is '{names[0]}' in all {counts[names[0]]:,} rows that have one, so "
             "there is nothing to tell apart. Name another column: -o data.label=COLUMN"
         )
     if numeric:
         values, wrong = profile.floats(pa.array(names, pa.string()))
         _refuse_wrong(source, label, next((name for name, bad in zip(names, wrong, strict=True) if bad), ""))
-        of_code = np.full(len(cells.names) + 1, np.nan)  # one place more for -1, a missing cell
-        of_code[used] = values
-        source.targets = of_code[codes]
+        source.targets = cells.as_values({"": np.nan, **dict(zip(names, values.tolist(), strict=True))}, np.float64)
         if (np.mod(values, 1) != 0).any() or len(names) > MOST_NUMBERED:
             return
-        order = np.argsort(values, kind="stable")
-        used, names = used[order], [names[place] for place in order.tolist()]
+        names = [names[place] for place in np.argsort(values, kind="stable").tolist()]
     elif len(names) > MOST_CLASSES:
         raise _too_many(source, label, f"{len(names):,}")
-    number = np.full(len(cells.names) + 1, -1, dtype=np.int64)
-    number[used] = np.arange(len(used))
-    source.labels = number[codes]
+    source.labels = cells.as_values({"": -1, **{name: number for number, name in enumerate(names)}}, np.int64)
     source.class_names = tuple(names)
 
 
@@ -95,19 +89,17 @@ def find_parts(source: TableSource, split: str, cells: Coded) -> TablePart:
     Raises:
         InputError: if the column holds something else, or one of the two parts is empty.
     """
-    codes = cells.codes if cells.few else np.zeros(0, np.int32)
-    used = {code: cells.names[code] if code >= 0 else "" for code in np.unique(codes).tolist()}
-    strange = [name for name in used.values() if not part_called(name)]
+    used = cells.counts if cells.few else {}
+    strange = [name for name in used if not part_called(name)]
     if strange or not cells.few:
         raise InputError(
             f"{source.name}: the column '{split}' must hold train and test (validation rows count as train). "
             f"Received: '{strange[0] if strange else 'many different values'}'."
         )
-    tests = [code for code, name in used.items() if part_called(name) == "test"]
-    is_test = np.isin(codes, tests)
+    is_test = cells.as_values({name: part_called(name) == "test" for name in used}, np.bool_)
     test, train = np.flatnonzero(is_test), np.flatnonzero(~is_test)
     if not len(test) or not len(train):
-        first = next(iter(used.values())).lower()
+        first = next(iter(used)).lower()
         raise InputError(f"{source.name}: all rows of the column '{split}' are of one part, '{first}'.")
     part: Source = TablePart(source, test, f"test rows by {split}")
     return TablePart(source, train, f"rows to learn from by {split}", part)

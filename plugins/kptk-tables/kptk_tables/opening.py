@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import hashlib
 import lzma
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from kptk.errors import InputError
+from kptk.tablerows import PACKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
-"""How a compressed file is opened, by its last suffix."""
-
-
-def form(path: Path) -> str:
-    """The form of a table, from the suffix before that of any compression.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Such as ``".csv"``.
-
-    Example:
-        >>> form(Path("adult.csv.xz"))
-        '.csv'
-    """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in OPENERS:
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
 
 
 @contextmanager
@@ -50,7 +28,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         InputError: if it cannot be read or is not what its suffix says.
     """
     try:
-        with OPENERS.get(path.suffix.lower(), Path.open)(path, "rb") as file:
+        with PACKED.get(path.suffix.lower(), Path.open)(path, "rb") as file:
             yield cast("BinaryIO", file)
     except (gzip.BadGzipFile, lzma.LZMAError, EOFError, zlib.error) as error:
         raise InputError(

@@ -207,7 +207,7 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
     yield DatasetSpec(
         name="table_file",
         target="kptk_tables.table_file:table_file",
-        summary="A CSV, TSV, JSON Lines or Parquet file.",
+        summary="A table in CSV, TSV, JSON Lines, Parquet, NumPy or HDF5.",
         options=(
             Option(name="label", type=str, default="", help="Column of the labels; it is then no input."),
             Option(name="types", type=str, default="", help="Kinds of columns, age:number,zip:category."),
@@ -215,6 +215,7 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
             Option(
                 name="split", type=str, default="", help="Column of train and test; the latter become the test part."
             ),
+            Option(name="table", type=str, default="", help="Of NumPy or HDF5: the array, or the group of columns."),
             Option(
                 name="delimiter", type=str, default="auto", help="Between cells: a character, or its name such as tab."
             ),
@@ -248,8 +249,9 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
                 for form in (".csv", ".tsv", ".jsonl", ".ndjson")
                 for packed in ("", ".gz", ".xz", ".bz2")
             ),
-            ".parquet",
+            *(".parquet", ".npz", ".npy", ".h5", ".hdf5"),
         ),
+        refuses="kptk_tables.array_layout:refuses",
         since="0.1.0",
     )
 

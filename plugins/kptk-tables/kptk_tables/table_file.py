@@ -1,23 +1,21 @@
-"""Tables from files: CSV, TSV, JSON Lines and Parquet, also compressed."""
+"""Tables from files: CSV, TSV, JSON Lines, Parquet, NumPy and HDF5."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from kptk import errors
+from kptk.arrayfiles import HDF5, NUMPY
 from kptk.columns import KINDS, TEXT, Column
 from kptk.errors import InputError
+from kptk.tablerows import BadRows, form
+from kptk_tables.array_table import ArrayTable
 from kptk_tables.chunks import Chunk, chunks
-from kptk_tables.coded import Coded
-from kptk_tables.conversion import Converter
 from kptk_tables.inference import MISSING, Profile
+from kptk_tables.keeping import keep
 from kptk_tables.labels import find_parts, number_labels
 from kptk_tables.opening import digest
-from kptk_tables.problems import Problems
-from kptk_tables.row_store import RowStore
 from kptk_tables.table_source import TablePart, TableSource
 
 
@@ -28,6 +26,7 @@ def table_file(
     types: str = "",
     drop: str = "",
     split: str = "",
+    table: str = "",
     delimiter: str = "auto",
     encoding: str = "utf-8",
     decimal: str = "point",
@@ -41,11 +40,14 @@ def table_file(
     a compressed file is unpacked once.
 
     Args:
-        path: a ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file; text files also ``.gz``, ``.xz`` or ``.bz2``.
-        label: name of the column that holds the labels; it is then no input. Empty for a table without.
+        path: a ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file; text files also ``.gz``, ``.xz`` or ``.bz2``. Or an
+            ``.npz``, ``.npy``, ``.h5`` or ``.hdf5`` file with a matrix, a structured array, or an array for each column.
+        label: name of the column that holds the labels; it is then no input. Empty for a table without; of an array file
+            ``y`` or ``labels`` beside a matrix, unless it is ``-``.
         types: kinds of columns where those found are not meant, ``"age:number,zip:category"``.
         drop: names of columns to leave out, with commas between.
         split: name of a column that holds ``train`` and ``test``; the latter rows become the test part.
+        table: of an array file, the name of the array or of the group of HDF5; empty to look for it.
         delimiter: between cells, one character or its name (``comma``, ``semicolon``, ``tab``, ``pipe``); ``"auto"`` looks
             at the header.
         encoding: of a text file.
@@ -65,53 +67,48 @@ def table_file(
     """
     file = Path(path)
     wanted = _wanted_types(types)
-    problems = Problems(path, on_bad_input)
+    problems = BadRows(path, on_bad_input)
     tokens = (*MISSING, *_words(missing))
     mark = "," if decimal == "comma" else "."
 
+    arrays = ArrayTable(file, table) if form(file) in (*NUMPY, *HDF5) else None
+    if arrays:
+        label, split = arrays.meaning(label, split, _words(drop))
+
     def pieces() -> Iterator[Chunk]:
+        if arrays:
+            return arrays.chunks(problems)
         return chunks(file, delimiter=delimiter, encoding=encoding, problems=problems)
 
-    profiles: dict[str, Profile] = {}
-    for piece in pieces():
-        if not profiles:
-            profiles = {name: Profile(name, tokens, mark) for name in piece.columns}
-            if absent == "error":
-                _check_names(path, list(profiles), label=label, split=split, types=list(wanted), drop=_words(drop))
-            label, split = (name if name in profiles else "" for name in (label, split))
-        for name, cells in piece.columns.items():
-            profiles[name].update(cells, piece.rows)
-    if not profiles or not next(iter(profiles.values())).rows:
-        raise InputError(f"{path} has no rows that can be read.")
+    def begin(names: list[str]) -> dict[str, Profile]:
+        nonlocal label, split
+        if absent == "error":
+            _check_names(path, names, label=label, split=split, types=list(wanted), drop=_words(drop))
+        label, split = (name if name in names else "" for name in (label, split))
+        return {name: Profile(name, tokens, mark) for name in names}
 
-    special = {name for name in (label, split) if name}
-    columns = [
-        _column(path, profile, wanted.get(name, ""))
-        for name, profile in profiles.items()
-        if name not in special and name not in _words(drop)
-    ]
-    if not columns:
-        raise InputError(f"{path}: no column is left beside the label and those that are dropped.")
-    converters = {column.name: Converter(profiles[column.name], column.kind) for column in columns}
-    store = RowStore(np.dtype([(f"c{place}", converters[c.name].dtype) for place, c in enumerate(columns)]))
-    coded = {name: Coded(profiles[name]) for name in special}
-    for piece in pieces():
-        bad = np.zeros(len(piece.rows), dtype=bool)
-        records = np.empty(len(piece.rows), store.dtype)
-        for place, column in enumerate(columns):
-            records[f"c{place}"] = converters[column.name](piece, store, problems, bad)
-        good = ~bad
-        store.append(records if good.all() else records[good])
-        for name, cells in coded.items():
-            cells.add(piece.columns[name], good)
+    def meant(profiles: Mapping[str, Profile]) -> tuple[list[Column], list[str]]:
+        columns = [
+            _column(path, profile, wanted.get(name, ""))
+            for name, profile in profiles.items()
+            if name not in (label, split) and name not in _words(drop)
+        ]
+        if not columns:
+            raise InputError(f"{path}: no column is left beside the label and those that are dropped.")
+        return columns, [name for name in (label, split) if name]
+
+    keeper = keep(pieces, begin, meant, problems)
+    if keeper is None:
+        raise InputError(f"{path} has no rows that can be read.")
+    store, coded = keeper.store, keeper.coded
     if not len(store):
         raise InputError(f"{path}: every row is bad. The first: {problems.listed[0].path}: {problems.listed[0].reason}")
     store.finish()
     source = TableSource(
         path,
         store,
-        tuple(columns),
-        {c.name: converters[c.name].categories for c in columns},
+        tuple(keeper.columns),
+        {name: convert.categories.names for name, convert in keeper.converters.items()},
         digest(file),
         problems.listed,
     )
@@ -122,6 +119,8 @@ def table_file(
             "No column is the label, so every column is an input. If one of them is to be predicted later, keep it out: "
             "-o data.label=COLUMN",
         )
+    if arrays and arrays.layout.left_out:
+        source.remarks += (f"Of {path} these are no columns of the table: {arrays.layout.left_out}.",)
     return find_parts(source, split, coded[split]) if split else source
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
+import re
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+import kptk_tables.chunks
 from kptk.errors import InputError, KptkError, UsageError
+from kptk_tables.inference import NUMBERS
+from kptk_tables.quick_numbers import QuickNumbers, any_padded
 from kptk_tables.table_file import table_file
 
 GOOD = "age,job,joined,member,zip\n39,clerk,2020-01-31,yes,01234\n50,,2021-02-01 12:30,no,98765\n28,smith,,yes,01234\n"
@@ -282,3 +287,134 @@ def test_the_fingerprint_follows_content_and_meaning(tmp_path: Path) -> None:
     assert table_file(path).fingerprint() == first
     assert table_file(path, types="age:category").fingerprint() != first
     assert table_file(write(tmp_path, GOOD.replace("39", "40"))).fingerprint() != first
+
+
+SURPRISES = {  # what the first piece of a table tells of a column, and what the whole is
+    "number": (["1", "2.5", "-3"], ["4", "x5", "6e2"], "category"),
+    "late": (["1", "0", "1"], ["1", "", "0"], "flag"),
+    "count": (["1", "0", "1"], ["1", "2", "0"], "number"),
+    "gap": (["1", "2", "3"], ["NA", " 5 ", "+6"], "number"),
+    "code": (["1", "2", "3"], ["4", "05", "6"], "category"),
+    "day": (["2020-01-01", "2020-01-02", "2020-01-01"], ["", "2021-05-06", "2020-01-01"], "date"),
+    "names": (["a", "b", "a"], ["c ", "?", "b"], "category"),
+    "answer": (["yes", "no", "no"], ["no", "yes", ""], "flag"),
+    "maybe": (["yes", "no", "no"], ["no", "perhaps", ""], "category"),
+    "empty": (["", "", ""], ["1", "2", ""], "number"),
+}
+
+
+@pytest.mark.parametrize("times", [1, 40])
+def test_a_table_is_the_same_in_one_piece_and_in_many(tmp_path: Path, monkeypatch, times) -> None:
+    lines = [",".join([*SURPRISES, "y"])]
+    for part in (0, 1):
+        columns = [[*SURPRISES[name][part]] * times for name in SURPRISES]
+        labels = [f"{part}{row % 2}" for row in range(3 * times)]
+        lines += [",".join(row) for row in zip(*columns, labels, strict=True)]
+    path = write(tmp_path, "\n".join(lines) + "\n")
+    whole = table_file(path, label="y")
+    assert kinds(whole) == {name: kind for name, (_, _, kind) in SURPRISES.items()}
+    monkeypatch.setattr(kptk_tables.chunks, "BLOCK", 128)
+    pieces = table_file(path, label="y")
+    assert pieces.describe() == whole.describe()
+    assert repr(rows(pieces)) == repr(rows(whole))  # by text: NaN is not itself
+    assert pieces.class_names == whole.class_names == ("00", "01", "10", "11")
+    assert pieces.labels.tolist() == whole.labels.tolist()
+    assert [row[1] for row in rows(whole)][:3] == [1.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("kind", ["number", "date"])
+def test_a_bad_cell_after_the_first_piece_is_named(tmp_path: Path, monkeypatch, kind) -> None:
+    monkeypatch.setattr(kptk_tables.chunks, "BLOCK", 64)
+    cells = [f"{row}.5" if kind == "number" else f"2020-01-{row % 28 + 1:02}" for row in range(100)]
+    cells[70] = "oops"
+    path = write(tmp_path, "\n".join(["a,b", *(f"{cell},{row}" for row, cell in enumerate(cells))]))
+    with pytest.raises(InputError, match=r"row 71: column 'a' must be .* Received: 'oops'"):
+        table_file(path)
+    source = table_file(path, on_bad_input="skip", label="b")
+    assert len(source) == 99 and [bad.path for bad in source.skipped] == [f"{path}, row 71"]
+    assert source.targets.tolist() == [row for row in range(100) if row != 70]
+
+
+def test_numbers_read_by_the_block_are_those_read_one_by_one() -> None:
+    texts = [
+        "1",
+        "1.",
+        ".5",
+        "-.5",
+        "+1",
+        "1e5",
+        "1.E-3",
+        "1e",
+        "1e999",
+        ".",
+        "+",
+        "-",
+        "+-1",
+        "-+1",
+        "++1",
+        "1_0",
+        "1,5",
+        "0x1f",
+        "nan",
+        "inf",
+        "-inf",
+        "infinity",
+        "1f",
+        "00012",
+        "1e5.0",
+        "5e-324",
+        "٣",
+    ]
+    for text in [*texts, " 1", "1 ", "1 000", ""]:
+        found = QuickNumbers(pa.array(["?"]), ".")(pa.array(["7", text]))
+        plain = re.fullmatch(NUMBERS, text.strip(), re.ASCII) is not None and np.isfinite(float(text))
+        assert (found is not None) == plain, text
+        assert found is None or found.tolist() == [7.0, float(text)]
+
+
+def test_leading_zeros_are_found_in_any_piece() -> None:
+    for cells, wanted in (
+        (["0", "10", "0.5", "-0.5", "00.5"], False),
+        (["1", "-01"], True),
+        (["+00"], True),
+        (["7", None, "05"], True),
+        ([None], False),
+        ([], False),
+    ):
+        array = pa.array(["099", *cells, "0"], pa.string())
+        assert any_padded(array.slice(1, len(cells))) == wanted, cells
+
+
+def test_a_number_may_mean_missing(tmp_path: Path) -> None:
+    source = table_file(write(tmp_path, "a,b\n-999,1\n2,2\n3.5,-999\n"), missing="-999")
+    assert repr(rows(source)) == "[[nan, 1.0], [2.0, 2.0], [3.5, nan]]"
+
+
+def test_bytes_of_parquet_are_texts_and_times_are_refused(tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    def saved(cells) -> str:
+        parquet.write_table(pa.table({"a": cells, "b": [1, 2, 3]}), tmp_path / "t.parquet")
+        return str(tmp_path / "t.parquet")
+
+    for kind in (pa.binary(), pa.large_binary(), pa.large_string()):
+        source = table_file(saved(pa.array([b"x", b"y", b"x"]).cast(kind)))
+        assert kinds(source) == {"a": "category", "b": "number"} and rows(source)[1] == ["y", 2.0]
+    with pytest.raises(InputError, match=r"row 2: column 'a' holds the byte 0xff, which is no UTF-8"):
+        table_file(saved(pa.array([b"x", b"\xff", b"x"])))
+    for kind in (pa.time64("us"), pa.duration("s")):
+        with pytest.raises(InputError, match=r"column 'a' holds times without a day .*Write them as numbers"):
+            table_file(saved(pa.array([1, 2, 3], pa.int64()).cast(kind)))
+
+
+def test_json_lines_in_another_encoding(tmp_path: Path) -> None:
+    text = '{"a": "café"}\n\n{"a": "tea"}\n{"a": "café"}\n'
+    path = write(tmp_path, text.encode("latin-1"), "t.jsonl")
+    with pytest.raises(InputError, match="row 1: holds the byte 0xe9, which is no UTF-8"):
+        table_file(path)
+    source = table_file(path, on_bad_input="skip")
+    assert rows(source) == [["tea"]] and [bad.path for bad in source.skipped] == [f"{path}, row 1", f"{path}, row 4"]
+    assert rows(table_file(path, encoding="latin-1")) == [["café"], ["tea"], ["café"]]
+    assert rows(table_file(write(tmp_path, text.encode("utf-16"), "u.jsonl"), encoding="utf-16"))[0] == ["café"]
+    with pytest.raises(InputError, match="no encoding called 'utf-9'"):
+        table_file(path, encoding="utf-9")

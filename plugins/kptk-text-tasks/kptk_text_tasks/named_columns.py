@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kptk.errors import InputError, did_you_mean
+from kptk.errors import InputError
+from kptk.tablerows import column_named
 
 
 def column(
@@ -33,12 +34,7 @@ def column(
     if wanted == "-" and not needed:
         return ""
     if wanted:
-        if wanted in names:
-            return wanted
-        hint = did_you_mean(wanted, list(names))
-        raise InputError(
-            f"{path} has no column '{wanted}' (-o data.{option}=). Its columns: {', '.join(names)}. {hint}".strip()
-        )
+        return column_named(path, list(names), wanted, option)
     lower = {name.lower(): name for name in reversed(list(names))}
     found = next((lower[name] for name in usual if name in lower), "")
     if not found and needed:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kptk.errors import InputError, did_you_mean
+from kptk.errors import InputError
 from kptk.reading import LONGEST_FILE, Row, is_test_row, table_rows
+from kptk.tablerows import column_named
 from kptk_text.building import RowBuilder
 from kptk_text.rows import TextRows
 
@@ -69,7 +70,7 @@ class _Columns:
     """Which columns hold texts and labels."""
 
     def __init__(self, path: str, names: list[str], text: str, label: str) -> None:
-        self.text = _named(path, names, text, "text") if text else _usual(names, TEXT_COLUMNS)
+        self.text = column_named(path, names, text, "text") if text else _usual(names, TEXT_COLUMNS)
         if not self.text and len(names) == 1:
             self.text = names[0]
         if not self.text:
@@ -79,16 +80,7 @@ class _Columns:
         if label == "-":
             self.label = ""
         else:
-            self.label = _named(path, names, label, "label") if label else _usual(names, LABEL_COLUMNS)
-
-
-def _named(path: str, names: list[str], wanted: str, option: str) -> str:
-    if wanted in names:
-        return wanted
-    hint = did_you_mean(wanted, names)
-    raise InputError(
-        f"{path} has no column '{wanted}' (-o data.{option}=). Its columns: {', '.join(names)}. {hint}".strip()
-    )
+            self.label = column_named(path, names, label, "label") if label else _usual(names, LABEL_COLUMNS)
 
 
 def _usual(names: list[str], usual: tuple[str, ...]) -> str:

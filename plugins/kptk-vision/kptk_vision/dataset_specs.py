@@ -120,6 +120,7 @@ def datasets() -> Iterator[DatasetSpec]:
         options=(_READER[2],),
         labels=True,
         reads=(".npz", ".npy"),
+        refuses="kptk_vision.image_array:refuses",
         since="0.1.0",
     )
     yield DatasetSpec(
@@ -138,5 +139,6 @@ def datasets() -> Iterator[DatasetSpec]:
         ),
         labels=True,
         reads=(".h5", ".hdf5"),
+        refuses="kptk_vision.image_array:refuses",
         since="0.2.0",
     )

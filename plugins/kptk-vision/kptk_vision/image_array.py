@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kptk.arrayfiles import NUMPY, held, listed, meant
 from kptk.data import ArraySource, BadInput
 from kptk.errors import InputError
 
@@ -36,11 +38,42 @@ def image_array(path: str, *, on_bad_input: str = "error") -> ArraySource:
     x = arrays.get("x", arrays.get("x_train"))
     y = arrays.get("y", arrays.get("y_train"))
     if x is None:
-        raise InputError(f"{path} must hold an array called x (and y where labelled). It holds: {', '.join(arrays)}.")
+        raise _nameless(path, list(arrays))
     holdout = None
     if "x_test" in arrays:
         holdout = _source(path, arrays["x_test"], arrays.get("y_test"), on_bad_input, "x_test")
     return _source(path, x, y, on_bad_input, "x", holdout)
+
+
+def refuses(path: str, given: Collection[str]) -> None:
+    """Raise if an array file holds no images, going by the shapes of its arrays.
+
+    Args:
+        path: an ``.npz``, ``.npy``, ``.h5`` or ``.hdf5`` file.
+        given: the options that the user set; with ``x``, which names the images, anything may be there.
+
+    Raises:
+        InputError: with the shape, or with what there is.
+    """
+    if "x" in given:
+        return
+    arrays = held(Path(path))
+    if Path(path).suffix.lower() in NUMPY and not {"x", "x_train"} & arrays.keys():
+        raise _nameless(path, list(arrays))
+    found = meant(arrays)
+    if any(len(array.dims) in (3, 4) for array in found.values()):
+        return
+    if len(found) == 1:
+        ((name, array),) = found.items()
+        raise InputError(
+            f"{path}: {name} must have the shape (count, height, width) or (count, height, width, 1 or 3) to be images. "
+            f"Received: {array.dims}."
+        )
+    raise InputError(f"{path} has no images, of shape (count, height, width). It holds: {listed(arrays)}.")
+
+
+def _nameless(path: str, names: list[str]) -> InputError:
+    return InputError(f"{path} must hold an array called x (and y where labelled). It holds: {', '.join(names)}.")
 
 
 def _read(path: Path) -> dict[str, Array]:

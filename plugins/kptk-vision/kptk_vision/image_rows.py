@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 
 from kptk.data import BadInput, Source
 from kptk.errors import InputError, RunError
-from kptk.training.decode import GREY_MODES, Pixels, Unreadable, open_image, to_array
+from kptk.training.decode import GREY_MODES, Pixels, Unreadable, common_shape, open_image, to_array
 from kptk_vision.store import ImageStore
 
-LARGEST_OWN_SIZE = 224
-MIXED_SIZE = 64
 THREADS = 2
 BLOCK = 1024
 """Files that are looked at before what was found is put away; a task in waiting costs more memory than a small file."""
@@ -180,18 +178,7 @@ def image_rows(
     digest = hashlib.sha256()
     for row in rows.tolist():
         digest.update(f"{store.names[row]}\0{found.checksums[row]}\n".encode("utf-8", "surrogateescape"))
-    shape = _shape(found, rows, image_size, channels)
+    sizes = np.stack([found.heights[rows], found.widths[rows]], axis=1)
+    shape = common_shape(sizes, bool(found.grey[rows].all()), image_size, channels)
     digest.update((str(shape) + meaning).encode())
     return ImageRows(store, rows, shape, digest.hexdigest(), (*bad_before, *bad))
-
-
-def _shape(found: Look, rows: NDArray[np.int64], image_size: int, channels: int) -> tuple[int, int, int]:
-    if not channels:
-        channels = 1 if found.grey[rows].all() else 3
-    if image_size:
-        return image_size, image_size, channels
-    sizes = np.unique(found.heights[rows].astype(np.int64) << 32 | found.widths[rows])
-    height, width = (int(side) for side in divmod(int(sizes[0]), 1 << 32))
-    if len(sizes) == 1 and max(height, width) <= LARGEST_OWN_SIZE:
-        return height, width, channels
-    return MIXED_SIZE, MIXED_SIZE, channels
