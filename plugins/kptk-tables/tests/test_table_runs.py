@@ -49,6 +49,11 @@ def test_every_command_after_training_knows_the_label(people: Path, tmp_path: Pa
     place = columns.index("prediction"), columns.index("label")
     pairs = [[line.split(",")[index] for index in place] for line in lines[1:]]
     assert np.mean([guess == truth for guess, truth in pairs]) > 0.8
+    names, *cells = [line.split(",") for line in people.read_text().splitlines()]
+    columns = dict(zip(names, map(np.array, zip(*cells, strict=True)), strict=True))
+    np.savez(tmp_path / "same.npz", **(columns | {"age": columns["age"].astype("int16")}))
+    kptk.predict(str(tuned), str(tmp_path / "same.npz"), str(tmp_path / "again.csv"))
+    assert (tmp_path / "again.csv").read_text() == (tmp_path / "out.csv").read_text()
 
 
 def test_a_label_that_was_an_input_is_refused_and_training_without_one_says_so(people: Path, tmp_path: Path) -> None:
