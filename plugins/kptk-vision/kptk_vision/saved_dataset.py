@@ -91,7 +91,8 @@ def _open(folder: Path) -> tuple[Any, Any, tuple[str, ...]]:
     label = next((name for name, kind in kinds.items() if kind == "ClassLabel"), "")
     if not image:
         raise InputError(
-            f"{folder} is a saved data set without a column of images. It holds: {', '.join(features) or 'nothing'}."
+            f"{folder} is a saved data set without a column of images. It holds: {', '.join(features) or 'nothing'}. Texts and "
+            "tables are read from Parquet: datasets.load_from_disk(FOLDER).to_parquet('rows.parquet'), of each part by itself."
         )
     table = _table(folder)
     if table.column_names.count(image) != 1:
