@@ -16,6 +16,7 @@ keras = backend.import_keras()
 from text_task_helpers import NAMES, TOWNS, VERBS, invoke, refused, sentences
 
 import kptk
+from kptk.training.export import deployable, random_rows
 from kptk_text_tasks.scored_pairs import scored_pairs
 from kptk_text_tasks.scored_rows import POSITIVE
 
@@ -210,21 +211,28 @@ def test_python_takes_pairs_and_scores() -> None:
 
 def test_pairs_of_images_are_arrays() -> None:
     """Bright and dark images: alike if both are bright or both dark."""
+    pytest.importorskip("kptk_vision", reason="backbones and views of images come with kptk-vision")
     rng = np.random.default_rng(0)
     bright = rng.integers(0, 2, (64, 2))
     x = (rng.integers(0, 60, (64, 2, 12, 12, 1)) + 180 * bright[:, :, None, None, None]).astype("uint8")
     y = (bright[:, 0] == bright[:, 1]).astype("float32")
     keras.utils.set_random_seed(0)
     network = kptk.backbone("example_cnn", input_shape=(12, 12, 1))
-    model = kptk.finetune("weight", network, task="similarity", row_shape=(2, 12, 12, 1), preprocessor=None)
+    how = {"task": "similarity", "row_shape": (2, 12, 12, 1), "preprocessor": "image_views"}
+    model = kptk.finetune("weight", network, augment=True, **how)
     model.compile(keras.optimizers.Adam(3e-3))
-    model.fit(x.astype("float32") / 255, y, batch_size=16, epochs=12, verbose=0)
-    found = np.asarray(keras.ops.convert_to_numpy(model.predictions(x.astype("float32") / 255)))[:, 0]
+    model.fit(x, y, batch_size=16, epochs=8, verbose=0)
+    found = np.asarray(keras.ops.convert_to_numpy(model.predictions(x)))[:, 0]
     assert found[y == 1].min() > found[y == 0].max()
+    probe = random_rows(model, 3)
+    assert probe.dtype == "uint8" and probe.shape == (3, 2, 12, 12, 1)
+    exported = np.asarray(keras.ops.convert_to_numpy(deployable(model)(probe)))
+    wanted = np.asarray(keras.ops.convert_to_numpy(model.predictions(probe)))
+    np.testing.assert_allclose(exported, wanted, rtol=1e-5, atol=1e-5)
     labels = np.column_stack([np.full(64, POSITIVE), np.arange(128).reshape(64, 2)])
-    again = kptk.finetune("weight", network, task="similarity", row_shape=(2, 12, 12, 1), preprocessor=None)
+    again = kptk.finetune("weight", network, **how)
     again.compile("adam")
-    again.fit(x.astype("float32") / 255, labels, batch_size=16, epochs=1, verbose=0)
+    again.fit(x, labels, batch_size=16, epochs=1, verbose=0)
     assert again.task.loss_name == "mnrl"
     with pytest.raises(InputError, match="rows must be pairs"):
-        again.predict(np.zeros((2, 12, 12, 1), "float32"), verbose=0)
+        again.predict(np.zeros((2, 12, 12, 1), "uint8"), verbose=0)
