@@ -18,8 +18,8 @@ def decoder(code_shape: tuple[int, ...], image_shape: tuple[int, ...], *, filter
     """Build a decoder that doubles the sides by sub-pixel convolutions until it has the image's size.
 
     A vector goes through a dense layer to a small map; a map is taken as it is, with a border added or cut where its
-    sides are not those that halving the image gives. Each step is Conv 3x3 -> depth to space -> ReLU; the last layer is a
-    linear Conv 3x3 to the image's channels.
+    sides are not those that halving the image gives. Each step is Conv 3x3 -> depth to space -> GELU; the last layer is a
+    linear Conv 3x3 to the image's channels. With ReLU the few channels before the image die in some runs, and with them the code.
 
     Args:
         code_shape: ``(dim,)`` or ``(rows, columns, channels)``.
@@ -43,7 +43,7 @@ def decoder(code_shape: tuple[int, ...], image_shape: tuple[int, ...], *, filter
         steps = next(step for step, size in enumerate(sizes) if min(size) <= START)
         rows, columns = sizes[steps]
         deep = _width(filters, steps)
-        x = keras.layers.Dense(rows * columns * deep, activation="relu", name="spread")(inputs)
+        x = keras.layers.Dense(rows * columns * deep, activation="gelu", name="spread")(inputs)
         x = keras.layers.Reshape((rows, columns, deep), name="map")(x)
     else:
         steps = min(range(len(sizes)), key=lambda step: _distance(sizes[step], code_shape))
@@ -51,7 +51,7 @@ def decoder(code_shape: tuple[int, ...], image_shape: tuple[int, ...], *, filter
     for step in reversed(range(steps)):
         x = keras.layers.Conv2D(4 * _width(filters, step), 3, padding="same", name=f"conv{step}")(x)
         x = DepthToSpace(2, name=f"double{step}")(x)
-        x = keras.layers.ReLU(name=f"relu{step}")(x)
+        x = keras.layers.Activation("gelu", name=f"gelu{step}")(x)
         x = _fitted(x, *sizes[step])
     x = keras.layers.Conv2D(channels, 3, padding="same", name="image")(x)
     return keras.Model(inputs, x, name=name)
