@@ -183,7 +183,9 @@ def _fitting(readers: list[Offer], given: Collection[str]) -> list[Offer]:
 
 def _suiting(readers: list[Offer], folder: Path) -> list[Offer]:
     """The readers that would read most of a folder's files; one of two kinds of files wants about as many of both."""
-    count = Counter(Path(name).suffix.lower() for name in itertools.islice(_names_below(folder), FILES_LOOKED_AT))
+    count = Counter(
+        Path(name).suffix.lower().partition("-")[0] for name in itertools.islice(_names_below(folder), FILES_LOOKED_AT)
+    )
 
     def read(offer: Offer) -> int:
         sizes = [sum(count[suffix] for suffix in kind) for kind in offer.spec.full_of]

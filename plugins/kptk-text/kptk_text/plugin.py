@@ -146,7 +146,8 @@ def kptk_datasets() -> Iterator[DatasetSpec]:
         ),
         inputs="text",
         labels=True,
-        reads=(*_endings(".csv", ".tsv", ".jsonl", ".ndjson"), ".parquet"),
+        reads=(*_endings(".csv", ".tsv", ".jsonl", ".ndjson"), ".parquet", "folder"),
+        refuses="kptk_text.text_table:refuse_other_folders",
         needs=("text",),
         since="0.2.0",
     )

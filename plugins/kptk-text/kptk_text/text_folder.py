@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kptk.endings import TEXTS
 from kptk.errors import InputError
+from kptk.saved_sets import features_of, is_saved_set, parts_of
 from kptk_text.building import RowBuilder
 from kptk_text.rows import TextRows
 from kptk_text.scanning import scan
@@ -41,6 +42,11 @@ def text_folder(
         InputError: if there is no text file, or one that cannot be read.
     """
     root = Path(path)
+    if is_saved_set(root):
+        columns = ", ".join(features_of(parts_of(root)[0][1])) or "nothing"
+        raise InputError(
+            f"{root} is a saved data set of rows. Name its column of texts: -o data.text=NAME. It holds: {columns}."
+        )
     files = sorted(_texts_below(root))
     if not files:
         others = sum(len(names) for _, _, names in os.walk(root))

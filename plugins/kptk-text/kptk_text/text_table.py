@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from kptk.errors import InputError
 from kptk.reading import LONGEST_FILE, Row, is_test_row, table_rows
+from kptk.saved_sets import features_of, is_saved_set, parts_of, saved_rows
 from kptk.tablerows import column_named
 from kptk_text.building import RowBuilder
 from kptk_text.rows import TextRows
@@ -29,7 +31,8 @@ def text_table(
     ``split`` that says train or test for each row keeps the test rows apart, as `holdout`.
 
     Args:
-        path: a ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` (each also packed as ``.gz`` or ``.xz``) or ``.parquet`` file.
+        path: a ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` (each also packed as ``.gz`` or ``.xz``) or ``.parquet`` file, or
+            a folder that `save_to_disk` of Hugging Face's `datasets` wrote.
         text: name of the column of texts; by default one called text, sentence, document, content, body or review.
         label: name of the column of labels; by default one called label, class, category, intent or target, if there
             is one; ``-`` for none. Fractions become targets for regression.
@@ -45,7 +48,7 @@ def text_table(
     """
     builder = RowBuilder(Path(path).name, on_bad_input=on_bad_input, duplicates=duplicates)
     columns: _Columns | None = None
-    for number, row in table_rows(Path(path), encoding):
+    for number, row in saved_rows(Path(path)) if Path(path).is_dir() else table_rows(Path(path), encoding):
         columns = columns or _Columns(path, list(row), text, label)
         where = f"{path}, row {number:,}"
         value = row.get(columns.text)
@@ -64,6 +67,25 @@ def text_table(
             continue
         builder.stored(data, _label(row, columns.label), test=is_test_row(row, where))
     return builder.finish()
+
+
+def refuse_other_folders(path: str, given: Collection[str]) -> None:
+    """Raise for a folder that is no saved data set with a column of texts.
+
+    Args:
+        path: a file, which is none of its business, or a folder.
+        given: names of the options that the user set.
+
+    Raises:
+        InputError: if it holds no texts.
+    """
+    del given
+    folder = Path(path)
+    if not folder.is_dir():
+        return
+    features = features_of(parts_of(folder)[0][1]) if is_saved_set(folder) else {}
+    if not any(about.get("dtype") in ("string", "large_string") for about in features.values()):
+        raise InputError(f"{path} is no data set with a column of texts that `save_to_disk` of datasets wrote.")
 
 
 class _Columns:

@@ -8,8 +8,10 @@ import lzma
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+import kptk
 from kptk.errors import InputError, RunError
 from kptk_text.bible import bible
 from kptk_text.home_intents import home_intents
@@ -253,3 +255,28 @@ def test_bundled_corpora() -> None:
     assert "formless" in texts(bible())[0] or bible(translation="kjv").fingerprint() != bible().fingerprint()
     assert movie_snippets(predict="valence").targets.min() >= -4
     assert "valence" not in movie_snippets().describe()
+
+
+def test_texts_in_a_saved_set_of_hugging_face(tmp_path) -> None:
+    """In the layout of `DatasetDict.save_to_disk`: streams of Arrow, with a description beside them."""
+    features = {
+        "body": {"dtype": "string", "_type": "Value"},
+        "kind": {"names": ["ham", "spam"], "_type": "ClassLabel"},
+    }
+    (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "test"]}))
+    for part, texts, kinds in (("train", ["one", "two", None], [1, 0, 0]), ("test", ["three"], [-1])):
+        (tmp_path / part).mkdir()
+        table = pa.table({"body": pa.array(texts, pa.string()), "kind": pa.array(kinds, pa.int64())})
+        with pa.ipc.new_stream(str(tmp_path / part / "data-00000-of-00001.arrow"), table.schema) as writer:
+            writer.write_table(table)
+        (tmp_path / part / "dataset_info.json").write_text(json.dumps({"features": features}))
+        files = [{"filename": "data-00000-of-00001.arrow"}]
+        (tmp_path / part / "state.json").write_text(json.dumps({"_data_files": files}))
+    source = kptk.dataset(str(tmp_path), text="body", label="kind")
+    assert source.read(np.arange(len(source))).tolist() == ["one", "two"]
+    assert [source.class_names[label] for label in source.labels] == ["spam", "ham"]
+    assert source.holdout().read(np.array([0])).tolist() == ["three"] and source.holdout().labels.tolist() == [-1]
+    with pytest.raises(InputError, match=r"-o data\.text=NAME\. It holds: body, kind"):
+        text_folder(str(tmp_path))
+    with pytest.raises(InputError, match="no data set with a column of texts"):
+        kptk.dataset(str(tmp_path.parent), text="body")

@@ -65,7 +65,7 @@ def datasets() -> Iterator[DatasetSpec]:
         options=_READER,
         labels=True,
         reads=("folder",),
-        full_of=((*IMAGES, ".arrow", ".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2"),),
+        full_of=((*IMAGES, ".arrow", ".tfrecord", ".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2"),),
         since="0.1.0",
     )
     yield DatasetSpec(

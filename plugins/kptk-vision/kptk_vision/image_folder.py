@@ -8,13 +8,15 @@ from pathlib import Path
 
 from kptk.data import BadInput, Source
 from kptk.errors import InputError
+from kptk.saved_sets import is_saved_set
 from kptk.training.decode import SUFFIXES
 from kptk_vision.arrangement import arrange
 from kptk_vision.image_archive import ENDINGS, open_archives
 from kptk_vision.image_rows import image_rows
 from kptk_vision.names import Names
-from kptk_vision.saved_dataset import is_saved_dataset, saved_dataset
+from kptk_vision.saved_dataset import saved_dataset
 from kptk_vision.store import FolderStore
+from kptk_vision.tfds_folder import is_tfds_folder, tfds_folder
 
 
 def image_folder(path: str, *, image_size: int = 0, channels: int = 0, on_bad_input: str = "error") -> Source:
@@ -38,8 +40,10 @@ def image_folder(path: str, *, image_size: int = 0, channels: int = 0, on_bad_in
         InputError: if there is no image, or an unreadable one.
     """
     root = Path(path)
-    if is_saved_dataset(root):
+    if is_saved_set(root):
         return saved_dataset(root, image_size, channels, on_bad_input)
+    if is_tfds_folder(root):
+        return tfds_folder(root, image_size, channels, on_bad_input)
     bad: list[BadInput] = []
     names = Names(files_below(root, tuple(SUFFIXES), bad))
     archives = [root / name for name in files_below(root, ENDINGS, [])]
@@ -47,11 +51,6 @@ def image_folder(path: str, *, image_size: int = 0, channels: int = 0, on_bad_in
         raise InputError(f"{bad[0].path}: {bad[0].reason}. Mend it, or leave it out: --on-bad-input skip")
     if not names and archives:
         return open_archives(archives, str(root), image_size, channels, on_bad_input)
-    if not names and (root / "features.json").is_file():
-        raise InputError(
-            f"{root} is a folder of TensorFlow Datasets, whose records kptk does not read. Write the images out: pip install "
-            "tensorflow-datasets, then tfds.builder_from_directory(PATH).as_dataset(), or np.savez('images.npz', x=..., y=...)"
-        )
     if not names:
         others = sum(1 for _ in files_below(root, ("",), []))
         raise InputError(

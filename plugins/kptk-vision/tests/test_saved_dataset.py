@@ -59,10 +59,3 @@ def test_what_cannot_be_read_says_so(tmp_path) -> None:
     (tmp_path / "texts/dataset_info.json").write_text("{")
     with pytest.raises(InputError, match=r"dataset_info\.json cannot be read"):
         image_folder(str(tmp_path / "texts"))
-
-
-def test_tensorflow_datasets_are_named(tmp_path) -> None:
-    (tmp_path / "features.json").write_text("{}")
-    (tmp_path / "digits-train.tfrecord-00000-of-00001").write_bytes(b"x")
-    with pytest.raises(InputError, match="pip install tensorflow-datasets"):
-        image_folder(str(tmp_path))
