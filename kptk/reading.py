@@ -174,3 +174,22 @@ def is_test_row(row: Row, where: str) -> bool:
     if word in TEST:
         return True
     raise InputError(f"{where}: column 'split' must say train or test. Received: {value!r}. Rename the column.")
+
+
+def json_object(path: Path, writer: str) -> dict[str, Any]:
+    """Read a file that describes some data.
+
+    Args:
+        path: the file.
+        writer: what writes such files, for messages.
+
+    Raises:
+        InputError: if it cannot be read or holds something else.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path} is not what {writer} writes.")
+    return found

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from kptk.errors import InputError
+from kptk.parts import part_called
+from kptk.reading import json_object
 
 STATE, INFO, PARTS = "state.json", "dataset_info.json", "dataset_dict.json"
 SPLIT = "split"
 """The column that `saved_rows` adds, for the part of a row."""
+WRITER = "`save_to_disk` of datasets"
 
 
 def is_saved_set(folder: Path) -> bool:
@@ -31,7 +33,7 @@ def parts_of(folder: Path) -> list[tuple[str, Path]]:
     """
     if not (folder / PARTS).is_file():
         return [("", folder)]
-    return [(str(part), folder / str(part)) for part in _json(folder / PARTS)["splits"]]
+    return [(str(part), folder / str(part)) for part in json_object(folder / PARTS, WRITER).get("splits", [])]
 
 
 def features_of(folder: Path) -> dict[str, dict[str, Any]]:
@@ -40,7 +42,7 @@ def features_of(folder: Path) -> dict[str, dict[str, Any]]:
     Args:
         folder: of the part.
     """
-    features: dict[str, Any] = _json(folder / INFO).get("features") or {}
+    features: dict[str, Any] = json_object(folder / INFO, WRITER).get("features") or {}
     return {name: about for name, about in features.items() if isinstance(about, dict)}
 
 
@@ -55,7 +57,9 @@ def table_of(folder: Path) -> Any:
     """
     import pyarrow as pa
 
-    files = [folder / Path(entry["filename"]).name for entry in _json(folder / STATE).get("_data_files", [])]
+    files = [
+        folder / Path(entry["filename"]).name for entry in json_object(folder / STATE, WRITER).get("_data_files", [])
+    ]
     if not files:
         raise InputError(f"{folder} is a saved data set without rows.")
     try:
@@ -66,6 +70,8 @@ def table_of(folder: Path) -> Any:
 
 def saved_rows(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows of every part: classes by their names, and the part of a row in `SPLIT` where there are several.
+
+    A part whose name is none of train, validation and test is one to learn from, as with images.
 
     Args:
         folder: what `save_to_disk` wrote.
@@ -81,14 +87,4 @@ def saved_rows(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 number += 1
                 for name, names in classes.items():
                     row[name] = names[row[name]] if row[name] is not None and row[name] >= 0 else None
-                yield number, row | ({SPLIT: part} if len(parts) > 1 else {})
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{path} is not what `save_to_disk` writes.")
-    return found
+                yield number, row | ({SPLIT: part_called(part) or "train"} if len(parts) > 1 else {})

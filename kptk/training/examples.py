@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
-class Examples:
-    """The part of `kptk.training.task.Task` that most tasks leave as it is.
+class Examples(abc.ABC):
+    """Abstract: the part of `kptk.training.task.Task` that most tasks leave as it is, but for `score` and `columns`.
 
     A task overrides some of it where its examples are no plain rows (words with tags, a question and a text, an image with
     boxes), where one example becomes several rows of the model, where its answers are texts or lists, or where an answer takes
@@ -108,13 +109,22 @@ class Examples:
         del model
         return None
 
+    @abc.abstractmethod
     def score(self, labels: Array, predictions: Array) -> dict[str, float]:
-        """Figures that say how good predictions are; a leaf writes it."""
-        raise NotImplementedError
+        """Figures that say how good predictions are; the task's `metric` is one of them.
 
+        Args:
+            labels: as `targets` makes them.
+            predictions: what `activate` returned.
+        """
+
+    @abc.abstractmethod
     def columns(self, predictions: Array) -> dict[str, Array]:
-        """The predictions as columns of a table; a leaf writes it."""
-        raise NotImplementedError
+        """The predictions as columns of a table, with names instead of numbers.
+
+        Args:
+            predictions: what `activate` returned.
+        """
 
     def score_rows(self, labels: Array, predictions: Array, source: Source) -> dict[str, float]:
         """`score`, for a task that looks at the examples too.

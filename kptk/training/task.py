@@ -68,7 +68,7 @@ class Task(Examples, keras.layers.Layer, abc.ABC):
         """
         return (self.name,)
 
-    # What a leaf writes ------------------------------------------------------------------------------------------
+    # What a leaf writes, beside `score` and `columns` of `Examples` ---------------------------------------------------
 
     @abc.abstractmethod
     def call(self, features: Tensor, training: bool = False) -> Tensor:
@@ -105,23 +105,6 @@ class Task(Examples, keras.layers.Layer, abc.ABC):
 
         Raises:
             InputError: if they are missing, not numbers, or of a class that this task does not know.
-        """
-
-    @abc.abstractmethod
-    def score(self, labels: Array, predictions: Array) -> dict[str, float]:
-        """Figures that say how good predictions are; `metric` is one of them.
-
-        Args:
-            labels: as `targets` makes them.
-            predictions: what `activate` returned.
-        """
-
-    @abc.abstractmethod
-    def columns(self, predictions: Array) -> dict[str, Array]:
-        """The predictions as columns of a table, with names instead of numbers.
-
-        Args:
-            predictions: what `activate` returned.
         """
 
     def known(self, labels: Tensor) -> Tensor:

@@ -27,8 +27,7 @@ def one_hot(codes: Tensor, count: int) -> Tensor:
         codes: shape ``(batch,)``.
         count: categories.
     """
-    places = ops.arange(count, dtype="float32")
-    return ops.cast(ops.equal(ops.expand_dims(codes, -1), places), "float32")
+    return ops.one_hot(ops.cast(codes, "int32"), count, dtype="float32")
 
 
 def ordinal(codes: Tensor) -> Tensor:

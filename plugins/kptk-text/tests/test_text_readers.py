@@ -263,8 +263,9 @@ def test_texts_in_a_saved_set_of_hugging_face(tmp_path) -> None:
         "body": {"dtype": "string", "_type": "Value"},
         "kind": {"names": ["ham", "spam"], "_type": "ClassLabel"},
     }
-    (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "test"]}))
-    for part, texts, kinds in (("train", ["one", "two", None], [1, 0, 0]), ("test", ["three"], [-1])):
+    (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "test", "extra"]}))
+    parts = (("train", ["one", "two", None], [1, 0, 0]), ("test", ["three"], [-1]), ("extra", ["four"], [1]))
+    for part, texts, kinds in parts:
         (tmp_path / part).mkdir()
         table = pa.table({"body": pa.array(texts, pa.string()), "kind": pa.array(kinds, pa.int64())})
         with pa.ipc.new_stream(str(tmp_path / part / "data-00000-of-00001.arrow"), table.schema) as writer:
@@ -273,8 +274,8 @@ def test_texts_in_a_saved_set_of_hugging_face(tmp_path) -> None:
         files = [{"filename": "data-00000-of-00001.arrow"}]
         (tmp_path / part / "state.json").write_text(json.dumps({"_data_files": files}))
     source = kptk.dataset(str(tmp_path), text="body", label="kind")
-    assert source.read(np.arange(len(source))).tolist() == ["one", "two"]
-    assert [source.class_names[label] for label in source.labels] == ["spam", "ham"]
+    assert source.read(np.arange(len(source))).tolist() == ["one", "two", "four"]  # extra is no name of a part
+    assert [source.class_names[label] for label in source.labels] == ["spam", "ham", "spam"]
     assert source.holdout().read(np.array([0])).tolist() == ["three"] and source.holdout().labels.tolist() == [-1]
     with pytest.raises(InputError, match=r"-o data\.text=NAME\. It holds: body, kind"):
         text_folder(str(tmp_path))

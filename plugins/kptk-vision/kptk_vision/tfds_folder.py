@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from kptk.data import Source
 from kptk.errors import InputError
+from kptk.reading import json_object
 from kptk.training.decode import Unreadable
 from kptk_vision.image_parts import ImagePart, image_parts
 from kptk_vision.names import Names
@@ -17,6 +17,7 @@ from kptk_vision.records import Records
 from kptk_vision.store import ImageStore
 
 FEATURES, INFO = "features.json", "dataset_info.json"
+WRITER = "TensorFlow Datasets"
 USUAL = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 
@@ -70,8 +71,8 @@ def tfds_folder(folder: Path, image_size: int, channels: int, on_bad_input: str)
     Raises:
         InputError: if it holds no images, is of another file format, or is damaged.
     """
-    info = _json(folder / INFO)
-    held = _json(folder / FEATURES).get("featuresDict", {}).get("features", {})
+    info = json_object(folder / INFO, WRITER)
+    held = json_object(folder / FEATURES, WRITER).get("featuresDict", {}).get("features", {})
     image = next((name for name, about in held.items() if "image" in about), "")
     label = next((name for name, about in held.items() if "classLabel" in about), "")
     form = info.get("fileFormat", "tfrecord")
@@ -119,13 +120,3 @@ def _class_names(folder: Path, label: str, about: dict[str, Any]) -> tuple[str, 
     if path.is_file():
         return tuple(path.read_text(encoding="utf-8").split("\n")[: int(about["classLabel"]["numClasses"])])
     return tuple(map(str, range(int(about["classLabel"]["numClasses"]))))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{path} is not what TensorFlow Datasets writes.")
-    return found
