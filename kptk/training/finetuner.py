@@ -15,6 +15,7 @@ from kptk.training.backbones import feature_dim
 from kptk.training.experiment import Draw, Outcome
 from kptk.training.features import in_batches, pooled
 from kptk.training.feeding import steady
+from kptk.training.fresh_gradients import FreshGradients
 from kptk.training.preprocessor import Preprocessor
 from kptk.types import Tensor
 
@@ -22,7 +23,7 @@ Array = NDArray[Any]
 BATCH = 32
 
 
-class Classifier(keras.Model):
+class Classifier(FreshGradients, keras.Model):
     """A backbone with a linear head; in training, on augmented rows if told so.
 
     Args:

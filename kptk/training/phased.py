@@ -10,6 +10,7 @@ import keras
 
 from kptk.errors import UsageError
 from kptk.training.feeding import fit_arguments
+from kptk.training.fresh_gradients import FreshGradients
 from kptk.training.optimizer import weight_decay_exclusions
 from kptk.training.phases import Head, Phase, split_epochs
 
@@ -26,7 +27,7 @@ class _State:
     no_decay: list[str] = field(default_factory=list)
 
 
-class PhasedModel(keras.Model, abc.ABC):
+class PhasedModel(FreshGradients, keras.Model, abc.ABC):
     """Abstract base of `Strategy`: freezing, compiling and fitting phase by phase.
 
     Args:

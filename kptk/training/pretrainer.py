@@ -17,6 +17,7 @@ from kptk.training.batch_norm import fused as fused_batch_norm
 from kptk.training.clock import Clock
 from kptk.training.features import pooled, run_backbone
 from kptk.training.feeding import KERAS_BATCH, fit_arguments
+from kptk.training.fresh_gradients import FreshGradients
 from kptk.training.heads import mlp as mlp
 from kptk.training.heads import with_head as with_head
 from kptk.training.preprocessor import Preprocessor
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from kptk.training.run_parts import RunPart
 
 
-class Pretrainer(keras.Model, abc.ABC):
+class Pretrainer(FreshGradients, keras.Model, abc.ABC):
     """Abstract `keras.Model` that teaches a backbone without labels (or with).
 
     A leaf is one file with the paper's formula as a plain function, and three short methods: `__init__` creates what

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kptk.data import Source, Subset
 from kptk.training.features import Encoder, extract_with, pooled
 from kptk.training.feeding import steady
+from kptk.training.fresh_gradients import FreshGradients
 from kptk.training.probes import Labels, linear_head
 from kptk.training.protocols import interval
 from kptk.training.protocols.frozen import Frozen, Options
@@ -67,7 +68,7 @@ def _divided(labels: Labels, seed: int) -> tuple[NDArray[np.int64], NDArray[np.i
     return np.sort(fit), np.sort(held)
 
 
-class Tuned(keras.Model):
+class Tuned(FreshGradients, keras.Model):
     """A copy of an encoder with a linear head; the encoder itself stays as it is.
 
     Args:
