@@ -27,6 +27,10 @@ def numbers(tensor) -> np.ndarray:
     return ops.convert_to_numpy(tensor)
 
 
+def tensor(array: np.ndarray):
+    return ops.convert_to_tensor(np.asarray(array, "float32"))
+
+
 def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
@@ -110,12 +114,12 @@ def test_kl_equals_the_integral() -> None:
     assert value == pytest.approx(wanted, rel=1e-4)
     np.testing.assert_allclose(by_mean, means, rtol=1e-5)  # d/dm of m²/2
     np.testing.assert_allclose(by_log_variance, (deviations**2 - 1) / 2, rtol=1e-5)
-    assert float(numbers(variational.kl_to_standard_normal(np.zeros((1, 3)), np.zeros((1, 3))))[0]) == 0
+    assert float(numbers(variational.kl_to_standard_normal(ops.zeros((1, 3)), ops.zeros((1, 3))))[0]) == 0
 
 
 def test_keep_largest_keeps_k_and_only_they_get_gradients() -> None:
     features = np.array([[3.0, -1.0, 2.0, 0.5], [-4.0, -2.0, -3.0, -1.0]])
-    weights = np.array([[1.0, 2.0, 3.0, 4.0]])
+    weights = ops.convert_to_tensor([[1.0, 2.0, 3.0, 4.0]], "float32")
     kept = numbers(sparse.keep_largest(ops.convert_to_tensor(features, "float32"), 2))
     np.testing.assert_allclose(kept, [[3, 0, 2, 0], [0, -2, 0, -1]])
     _, (gradient,) = value_and_gradients(lambda f: ops.sum(sparse.keep_largest(f, 2) * weights), features)
@@ -150,31 +154,33 @@ def test_depth_to_space_equals_tensorflow() -> None:
 @pytest.mark.parametrize("shape", [(64, 16, 16, 3), (64, 500)])
 def test_corruptions_hit_as_many_places_as_told(shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).uniform(0.2, 0.8, shape).astype("float32")
-    masked = numbers(corruption.corrupt(x, "mask", 0.25, 1))
+    masked = numbers(corruption.corrupt(tensor(x), "mask", 0.25, 1))
     hit = masked != x
     assert hit.mean() == pytest.approx(0.25, abs=0.02)
     assert (masked[hit] == 0).all()
-    salted = numbers(corruption.corrupt(x, "salt_pepper", 0.3, 1))
+    salted = numbers(corruption.corrupt(tensor(x), "salt_pepper", 0.3, 1))
     hit = salted != x
     assert hit.mean() == pytest.approx(0.3, abs=0.02)
     assert set(np.unique(salted[hit])) == {0.0, 1.0}
     assert salted[hit].mean() == pytest.approx(0.5, abs=0.02)
-    noise = numbers(corruption.corrupt(x, "gaussian", 0.2, 1)) - x
+    noise = numbers(corruption.corrupt(tensor(x), "gaussian", 0.2, 1)) - x
     assert noise.std() == pytest.approx(0.2, rel=0.02)
     assert abs(noise.mean()) < 0.01
     if len(shape) == 4:  # all channels of a pixel together
         assert np.array_equal(masked.any(axis=-1), masked.all(axis=-1))
-    assert np.array_equal(masked, numbers(corruption.corrupt(x, "mask", 0.25, 1)))
-    assert not np.array_equal(masked, numbers(corruption.corrupt(x, "mask", 0.25, 2)))
+    assert np.array_equal(masked, numbers(corruption.corrupt(tensor(x), "mask", 0.25, 1)))
+    assert not np.array_equal(masked, numbers(corruption.corrupt(tensor(x), "mask", 0.25, 2)))
 
 
 def test_shares_are_one_for_the_mean_and_zero_for_perfect() -> None:
     x = np.random.default_rng(3).integers(0, 2, (50, 6)).astype("float32")
     mean = np.broadcast_to(x.mean(axis=0), x.shape)
     logits = np.log(mean / (1 - mean))
-    assert float(numbers(layerwise.squared_share(mean, x))) == pytest.approx(1.0, rel=1e-4)
-    assert float(numbers(layerwise.squared_share(x, x))) == 0
-    assert float(numbers(layerwise.cross_entropy_share(logits, x))) == pytest.approx(1.0, rel=1e-4)
-    assert float(numbers(layerwise.cross_entropy_share(50 * (2 * x - 1), x))) == pytest.approx(0.0, abs=1e-6)
-    one = float(numbers(layerwise.squared_share(np.zeros((1, 6), "float32"), x[:1] + 0.5)))
+    assert float(numbers(layerwise.squared_share(tensor(mean), tensor(x)))) == pytest.approx(1.0, rel=1e-4)
+    assert float(numbers(layerwise.squared_share(tensor(x), tensor(x)))) == 0
+    assert float(numbers(layerwise.cross_entropy_share(tensor(logits), tensor(x)))) == pytest.approx(1.0, rel=1e-4)
+    assert float(numbers(layerwise.cross_entropy_share(tensor(50 * (2 * x - 1)), tensor(x)))) == pytest.approx(
+        0.0, abs=1e-6
+    )
+    one = float(numbers(layerwise.squared_share(ops.zeros((1, 6)), tensor(x[:1] + 0.5))))
     assert 0 < one < 1e3  # one example is its own mean; it is compared with the mean of its numbers

@@ -69,7 +69,7 @@ def test_cell_losses_equal_the_formula(keras) -> None:
     from kptk_tables.cells import cell_losses
 
     raw, targets = cells()
-    got = keras.ops.convert_to_numpy(cell_losses(raw, targets, groups(), 5))
+    got = keras.ops.convert_to_numpy(cell_losses(*map(keras.ops.convert_to_tensor, (raw, targets)), groups(), 5))
     np.testing.assert_allclose(got, reference(raw, targets), rtol=1e-5, atol=1e-6)
     assert got[0, 2] == 0
 
@@ -85,9 +85,8 @@ def test_gradient_of_the_masked_loss_equals_finite_differences(keras) -> None:
     def formula(values: np.ndarray) -> float:
         return float((reference(values, targets) * hidden).sum() / hidden.sum())
 
-    value, (gradient,) = value_and_gradients(
-        lambda x: masked_loss(cell_losses(x, keras.ops.convert_to_tensor(targets), groups(), 5), hidden), raw
-    )
+    wanted, places = map(keras.ops.convert_to_tensor, (targets, hidden))
+    value, (gradient,) = value_and_gradients(lambda x: masked_loss(cell_losses(x, wanted, groups(), 5), places), raw)
     assert value == pytest.approx(formula(raw), rel=1e-5)
     for index in np.ndindex(raw.shape):
         step = np.zeros(raw.shape)

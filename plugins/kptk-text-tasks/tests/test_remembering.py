@@ -126,7 +126,7 @@ def test_a_decoder_reads_the_other_text_once(views) -> None:
     memory = ops.convert_to_tensor(rng.normal(size=(2, LENGTH, 16)).astype("float32"))
     mask = ops.convert_to_tensor(np.arange(LENGTH)[None] < np.array([[LENGTH], [7]]))
     wanted = numpy(decoder([ids, memory, mask], training=False))
-    cache = kept.fill(ids[:, :1] * np.eye(1, 8, dtype="int32"), memory, mask)
+    cache = kept.fill(ids[:, :1] * ops.convert_to_tensor(np.eye(1, 8, dtype="int32")), memory, mask)
     before = cache
     for place in range(8):
         vectors, cache = kept.step(ids, cache, ops.convert_to_tensor(place))

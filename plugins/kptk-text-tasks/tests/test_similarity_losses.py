@@ -27,6 +27,10 @@ def numpy(tensor):
     return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
+def tensor(array):
+    return keras.ops.convert_to_tensor(np.asarray(array, "float32"))
+
+
 def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
@@ -38,7 +42,7 @@ def pairs(rows: int, seed: int = 0, dim: int = 5):
 def test_multiple_negatives_are_those_of_sentence_transformers() -> None:
     with np.load(ORACLE) as case:
         sides = np.stack([case["anchor"], case["positive"]], axis=1).astype("float32")
-        losses = numpy(multiple_negatives(sides, 1 / float(case["scale"])))
+        losses = numpy(multiple_negatives(tensor(sides), 1 / float(case["scale"])))
         np.testing.assert_allclose(losses.mean(), case["loss"], rtol=2e-5)
 
 
@@ -49,27 +53,33 @@ def test_pairs_with_a_common_input_are_no_negatives() -> None:
     allowed = np.array([[1, 0, 1, 1], [0, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 1]], bool)
     exp = np.where(allowed, np.exp(sides[:, 0] @ sides[:, 1].T / 0.1), 0)
     wanted = -np.log(np.diag(exp) / exp.sum(axis=1))
-    np.testing.assert_allclose(numpy(multiple_negatives(sides, 0.1, numbers)), wanted, rtol=1e-4, atol=1e-5)
-    _, (gradient,) = value_and_gradients(lambda x: keras.ops.sum(multiple_negatives(x, 0.1, numbers)[:2]), sides)
+    np.testing.assert_allclose(
+        numpy(multiple_negatives(tensor(sides), 0.1, tensor(numbers))), wanted, rtol=1e-4, atol=1e-5
+    )
+    _, (gradient,) = value_and_gradients(
+        lambda x: keras.ops.sum(multiple_negatives(x, 0.1, tensor(numbers))[:2]), sides
+    )
     assert np.abs(gradient[2:, 1]).max() > 1e-3  # the others' second inputs are negatives
-    alone = multiple_negatives(sides[:2], 0.1, numbers[:2])
+    alone = multiple_negatives(tensor(sides[:2]), 0.1, tensor(numbers[:2]))
     np.testing.assert_allclose(numpy(alone), 0, atol=1e-6)  # nothing is left to tell apart
 
 
 def test_cosine_errors_and_cosent_by_plain_sums() -> None:
     sides, scores = pairs(5), np.array([0.0, 0.5, 0.5, 1.0, 0.25], "float32")
     cosine = (sides[:, 0] * sides[:, 1]).sum(-1)
-    np.testing.assert_allclose(numpy(cosine_errors(scores, sides)), (cosine - scores) ** 2, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        numpy(cosine_errors(tensor(scores), tensor(sides))), (cosine - scores) ** 2, rtol=1e-4, atol=1e-6
+    )
     wanted = 1.0
     for i in range(5):
         for j in range(5):
             if scores[i] > scores[j]:
                 wanted += np.exp((cosine[j] - cosine[i]) / 0.05)
-    assert float(numpy(cosent(scores, sides, 0.05))) == pytest.approx(np.log(wanted), rel=1e-4)
+    assert float(numpy(cosent(tensor(scores), tensor(sides), 0.05))) == pytest.approx(np.log(wanted), rel=1e-4)
     unknown = np.where(np.arange(5) == 1, np.nan, scores).astype("float32")
-    fewer = cosent(np.delete(scores, 1), np.delete(sides, 1, axis=0), 0.05)
-    assert float(numpy(cosent(unknown, sides, 0.05))) == pytest.approx(float(numpy(fewer)), rel=1e-5)
-    assert float(numpy(cosent(np.ones(5, "float32"), sides, 0.05))) == pytest.approx(0.0, abs=1e-6)
+    fewer = cosent(tensor(np.delete(scores, 1)), tensor(np.delete(sides, 1, axis=0)), 0.05)
+    assert float(numpy(cosent(tensor(unknown), tensor(sides), 0.05))) == pytest.approx(float(numpy(fewer)), rel=1e-5)
+    assert float(numpy(cosent(tensor(np.ones(5)), tensor(sides), 0.05))) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_scores_are_scaled_and_predicted_in_their_own_unit() -> None:
@@ -79,8 +89,10 @@ def test_scores_are_scaled_and_predicted_in_their_own_unit() -> None:
     assert (task.loss_name, task.highest, task.metric, task.least_batch) == ("cosine", 5.0, "spearman", 1)
     sides = pairs(3)
     cosine = (sides[:, 0] * sides[:, 1]).sum(-1)
-    np.testing.assert_allclose(numpy(task.row_loss(scores, sides)), (cosine - scores / 5) ** 2, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(numpy(task.activate(sides))[:, 0], 5 * cosine, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        numpy(task.row_loss(tensor(scores), tensor(sides))), (cosine - scores / 5) ** 2, rtol=1e-4, atol=1e-6
+    )
+    np.testing.assert_allclose(numpy(task.activate(tensor(sides)))[:, 0], 5 * cosine, rtol=1e-4, atol=1e-5)
     again = Similarity.from_config(task.get_config())
     assert (again.loss_name, again.highest) == ("cosine", 5.0)
 
