@@ -54,7 +54,8 @@ def make_groups(ids: Tensor, size: int, window: int, seed: keras.random.SeedGene
     centre, of_centre = context[:, window : window + size], document[:, window : window + size]
     reach = keras.random.randint(ops.shape(centre), 1, window + 1, seed=seed)
     apart = np.abs(np.arange(width)[None] - window - np.arange(size)[:, None])
-    near = ops.logical_and(ops.convert_to_tensor(apart > 0), ops.expand_dims(reach, 2) >= apart)
+    apart = ops.convert_to_tensor(apart.astype("int32"))
+    near = ops.logical_and(apart > 0, ops.expand_dims(reach, 2) >= apart)
     same = ops.equal(ops.expand_dims(of_centre, 2), ops.expand_dims(document, 1))
     known = ops.logical_and(ops.expand_dims(centre >= FIRST, 2), ops.expand_dims(context >= FIRST, 1))
     return Groups(centre, context, ops.cast(ops.logical_and(ops.logical_and(near, same), known), "float32"))
