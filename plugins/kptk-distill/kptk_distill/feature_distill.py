@@ -12,6 +12,7 @@ from kptk.errors import UsageError
 from kptk.training.features import pooled
 from kptk.training.preprocessor import Preprocessor
 from kptk.training.pretrainer import mlp
+from kptk.training.tensors import unit_length
 from kptk.types import Tensor
 from kptk_distill.taught import Taught
 from kptk_distill.teachers import cut_at
@@ -48,7 +49,8 @@ def cosine_loss(student: Tensor, teacher: Tensor) -> Tensor:
     References:
         https://arxiv.org/abs/2006.07733, equation 2, halved
     """
-    return 1.0 + FeatureDistillation(loss="cosine_similarity").compute_loss(teacher, student)
+    # `keras.distillation.FeatureDistillation` says the same, but its gradient of a zero vector is NaN on PyTorch.
+    return 1.0 - ops.mean(ops.sum(unit_length(student) * unit_length(teacher), axis=-1))
 
 
 def standardised(features: Tensor) -> Tensor:
